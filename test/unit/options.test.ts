@@ -131,7 +131,7 @@ describe('checkOptions', () => {
     expect(errorOf(() => check(given)).message).toBe(message)
   })
 
-  it('tells everything that is wrong with one call at once, each with its code', () => {
+  it('reports all problems of a call at once, each with its code', () => {
     const error = errorOf(() => check({ polices: {}, maxAge: 0 }))
     expect(error.issues.map(({ code, option }) => [code, option])).toEqual([
       ['OPTION_UNKNOWN', 'guard.polices'],
@@ -160,7 +160,7 @@ describe('checkOptions', () => {
   })
 })
 
-describe('what was probably meant', () => {
+describe('a suggestion', () => {
   it.each<[what: string, build: () => unknown, message: RegExp]>([
     [
       'a policy in place of a document',
@@ -199,7 +199,7 @@ describe('what was probably meant', () => {
       () => createPolicySource(memoryStore() as never),
       /`createPolicySource` takes an object with at least `store`, .*; this is a store: write `createPolicySource\(\{ store \}\)` around it/,
     ],
-  ])('is said of %s', (_what, build, message) => {
+  ])('is made for %s', (_what, build, message) => {
     expect(errorOf(build).message).toMatch(message)
   })
 })

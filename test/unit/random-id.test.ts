@@ -4,16 +4,16 @@ import { randomId } from '../../src/random-id.ts'
 describe('randomId', () => {
   const ids = Array.from({ length: 10_000 }, () => randomId())
 
-  it('is a UUID of version 4', () => {
+  it('is a version 4 UUID', () => {
     for (const id of ids)
       expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   })
 
-  it('is another one each time, though the bytes come from one pool', () => {
+  it('differs each time, although the bytes come from one pool', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  it('has every digit in every place that is random, about equally often', () => {
+  it('has every digit about equally often in every random position', () => {
     for (let place = 0; place < 36; place += 1) {
       if ([8, 13, 14, 18, 19, 23].includes(place)) continue
       const counts = new Map<string, number>()

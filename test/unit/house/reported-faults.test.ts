@@ -10,7 +10,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
   'rightful requests that were refused': [
     [
       'an adapter fills `headers` and leaves `rawHeaders` empty',
-      ['unit/http/request/headers', 'of an adapter without `rawHeaders` come from `headers`, and what should be one string and is not is unreadable'],
+      ['unit/http/request/headers', 'of an adapter without `rawHeaders` come from `headers`, and are unreadable if not a single string'],
       ['frameworks/uploads', 'passes signed requests, whose headers have no raw form, and refuses changed ones'],
     ],
     [
@@ -31,14 +31,14 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'a return URL has an apostrophe',
-      ['unit/match/return-url', 'gives the canonical form and its parts'],
-      ['unit/policy/parse', 'keeps %s in canonical form, and of those that mean the same the first'],
+      ['unit/match/return-url', 'returns the canonical form and its parts'],
+      ['unit/policy/parse', 'stores %s in canonical form, and only the first of equal ones'],
     ],
     [
       'a policy is written in another legal spelling',
-      ['unit/policy/parse', 'keeps %s in canonical form, and of those that mean the same the first'],
-      ['unit/match/ip', 'takes ${entry} as ${canonical}'],
-      ['unit/policy/duplicates', 'finds an entry that means the same as an earlier one, also where it is the only one'],
+      ['unit/policy/parse', 'stores %s in canonical form, and only the first of equal ones'],
+      ['unit/match/ip', 'accepts ${entry} as ${canonical}'],
+      ['unit/policy/duplicates', 'finds an entry that means the same as an earlier one, even if it is the only one'],
     ],
     [
       'a proxy rewrites `Host`',
@@ -52,7 +52,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'entries of Electron, Capacitor, Expo and MSAL',
       ['unit/match/return-url', 'takes %j as it is'],
-      ['unit/match/return-url', 'refuses encoded slashes in a prefix, and offers the exact entry'],
+      ['unit/match/return-url', 'refuses encoded slashes in a prefix, and suggests the exact entry'],
     ],
     [
       'a row of a database is shown as a person',
@@ -89,7 +89,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'the id of a request comes from a proxy',
-      ['unit/http/request/options-of-requests', 'that an option gives as %j is %j'],
+      ['unit/http/request/options-of-requests', 'is %j for the result %j of the option'],
     ],
   ],
   'missing, in the order in which people asked': [
@@ -110,8 +110,8 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       '`@target-uri` and `@request-target` as cover for what they contain',
-      ['unit/signature/coverage', 'components that contain others stand for them'],
-      ['unit/signature/coverage', 'and bind what they contain: %s is refused'],
+      ['unit/signature/coverage', 'components that contain others cover them'],
+      ['unit/signature/coverage', 'and protect their contents: %s is refused'],
     ],
     [
       'a proxy strips a path prefix',
@@ -145,15 +145,15 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
       ['frameworks/examples', 'is guarded by functional middleware after its own parser, with the bytes that it has kept'],
     ],
     [
-      'wrong options and documents say what was probably meant, all at once',
-      ['unit/options', 'tells everything that is wrong with one call at once, each with its code'],
-      ['unit/policy/parse', 'says of %s what was probably meant'],
+      'wrong options and documents suggest what was probably meant, all at once',
+      ['unit/options', 'reports all problems of a call at once, each with its code'],
+      ['unit/policy/parse', 'suggests what %s probably means'],
       ['unit/http/construction', 'refuses ${what}'],
-      ['unit/http/construction', 'says what was probably meant: %s'],
-      ['unit/match/ip', 'refuses ${entry} and offers ${corrected}'],
-      ['unit/match/ip', 'refuses %j, and says what to write'],
-      ['unit/match/origin', 'refuses %j, and says what to write'],
-      ['unit/match/return-url', 'refuses %j, and says what to write'],
+      ['unit/http/construction', 'suggests what was probably meant: %s'],
+      ['unit/match/ip', 'refuses ${entry} and suggests ${corrected}'],
+      ['unit/match/ip', 'refuses %j, and says how to write it'],
+      ['unit/match/origin', 'refuses %j, and says how to write it'],
+      ['unit/match/return-url', 'refuses %j, and says how to write it'],
       ['unit/jurisdiction/country-guess', 'reads %s in %j'],
     ],
     [

@@ -30,9 +30,9 @@ function slowSource(ids: readonly string[]): { policies: PolicySource; answer(id
   return { policies, answer: (id: string) => answers.get(id)?.resolve() }
 }
 
-describe('two guards that are asked beside each other for different apps', () => {
+describe('two guards that judge different apps in parallel', () => {
   it.each([{ order: ['one', 'two'] }, { order: ['two', 'one'] }])(
-    'get their own, and so does a later one, when the store answers $order',
+    'get their own, as does a later one, if the store answers $order',
     async ({ order }) => {
       const { policies, answer } = slowSource(order)
       // No fact is asked for.

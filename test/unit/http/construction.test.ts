@@ -38,7 +38,7 @@ const factories: [string, (options: never) => unknown, object][] = [
   ['protect', protect, everything],
 ]
 
-describe('protect with nothing but policies, and with two wrong options', () => {
+describe('protect with only policies, and with two wrong options', () => {
   const issuesOf = (options: object): readonly string[] => {
     try {
       protect(options as never)
@@ -48,7 +48,7 @@ describe('protect with nothing but policies, and with two wrong options', () => 
     return []
   }
 
-  it('names all problems at once, also those that depend on other options', () => {
+  it('reports all problems at once, also those that depend on other options', () => {
     expect(issuesOf({ policies }).toSorted()).toEqual(
       ['country', 'here', 'nonces', 'returnUrl', 'sink'].map((name) => `protect.${name}`),
     )
@@ -65,19 +65,19 @@ describe('construction', () => {
   for (const [name, factory, good] of factories) {
     const build = (options: unknown) => () => factory(options as never)
 
-    it(`${name} takes good options, and does not write to them`, () => {
+    it(`${name} accepts valid options, and does not change them`, () => {
       const options = Object.freeze({ ...good })
       expect(build(options)).not.toThrow()
     })
 
-    it(`${name} takes an option that is undefined for one that is left out`, () => {
+    it(`${name} treats an undefined option as missing`, () => {
       expect(
         build({ ...good, onDeny: undefined, onReport: undefined, appId: undefined, requestId: undefined }),
       ).not.toThrow()
     })
 
     for (const option of Object.keys(good)) {
-      it(`${name} needs \`${option}\``, () => {
+      it(`${name} requires \`${option}\``, () => {
         expect(build({ ...good, [option]: undefined })).toThrow(
           new RegExp(`\\.${option}\` is missing: give `),
         )
@@ -102,7 +102,7 @@ describe('construction', () => {
     }
 
     for (const value of [undefined, null, 'options', [], 5]) {
-      it(`${name} refuses ${String(value)} in place of options`, () => {
+      it(`${name} refuses ${String(value)} instead of options`, () => {
         expect(build(value)).toThrow(/` takes an object with /)
       })
     }
@@ -353,7 +353,7 @@ describe('construction', () => {
       ),
     ],
   ]
-  it.each(hints)('says what was probably meant: %s', (hint, ...builds) => {
+  it.each(hints)('suggests what was probably meant: %s', (hint, ...builds) => {
     expect(builds.length).toBeGreaterThan(0)
     for (const build of builds) {
       expect(build).toThrow(ConfigError)
@@ -376,7 +376,7 @@ describe('construction', () => {
         trusting(everybody),
       ],
     ),
-  ])('says nothing more %s', (_what, build) => {
+  ])('makes no suggestion %s', (_what, build) => {
     expect(build).toThrow(expect.objectContaining({ message: expect.not.stringContaining(';') }))
   })
 
@@ -384,7 +384,7 @@ describe('construction', () => {
     ['https://user:hunter2secret@gateway.example', 'https://…@gateway.example'],
     ['user:hunter2secret@gateway.example', '…@gateway.example'],
     ['https://gateway.example/api?token=hunter2', 'https://gateway.example/api?…'],
-  ])('cuts what may be secret out of the URL %s', (url, shown) => {
+  ])('removes possible secrets from the URL %s', (url, shown) => {
     expect(authority(url)).not.toThrow(/hunter2/)
     const ending = url.includes('?') ? [url] : [url, `${url}/?token=hunter2`]
     for (const text of ending) expect(authority(text)).toThrow(shown)
@@ -397,7 +397,7 @@ describe('construction', () => {
     },
   )
 
-  it('takes a return URL in every form, and protect hands its options on', () => {
+  it('accepts a return URL in every form, and protect passes on its options', () => {
     const places = [{ query: 'a' }, { body: 'a.b', name: 'a', optional: true }]
     for (const given of [returnUrl, places[0], places]) {
       const options = { returnUrl: given as never, relativeTo: 'https://gateway.example', reserved: ['code'] }

@@ -20,7 +20,7 @@ const NOT_MET = ['APP_UNKNOWN', 'AUDIT_UNAVAILABLE']
 
 describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, () => {
   it(
-    'do the same with 7,000 requests on Express 5, of all kinds',
+    'have the same results with 7,000 requests of all kinds on Express 5',
     async () => {
       const { differences, requests, codes, rules, fieldEvents } = await run(express, 7_000)
       expect(differences).toEqual([])
@@ -34,7 +34,7 @@ describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, 
   )
 
   it(
-    'do the same with 2,000 requests on Express 4',
+    'have the same results with 2,000 requests on Express 4',
     async () => {
       const { differences, requests } = await run(express4, 2_000)
       expect(differences).toEqual([])
@@ -44,7 +44,7 @@ describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, 
   )
 })
 
-describe('the comparison finds', () => {
+describe('the comparison detects', () => {
   const ORDER = documentedOrder({ appId: 'header', country: 'header', returnUrl: 'query', mountPath: '' })
 
   const differencesWith = async (
@@ -55,13 +55,13 @@ describe('the comparison finds', () => {
     return report.differences.join('\n')
   }
 
-  it.each(ORDER)('%s that is left out', async (name) => {
+  it.each(ORDER)('that %s is missing', async (name) => {
     const without = await differencesWith((order) => order.filter((other) => other !== name))
     expect(without).toMatch(/^(?:status|headers|body|decisions|events)$/m)
   })
 
   it.each(ORDER.slice(1).map((name, index) => [ORDER[index] as MountName, name] as const))(
-    '%s and %s in the other order',
+    '%s and %s in the opposite order',
     async (one, other) => {
       const swapped = await differencesWith((order) =>
         order.map((name) => (name === one ? other : name === other ? one : name)),

@@ -114,7 +114,7 @@ async function codes(request: Request, peer: string, bytes?: Uint8Array): Promis
 }
 
 describe('judge', () => {
-  it('judges a Fetch Request by the same guards, without a response', async () => {
+  it('judges a Fetch Request with the same guards, without a response', async () => {
     const headers = { 'x-app-id': APP, 'x-origin': 'https://example.org', 'content-type': 'application/json' }
     const given = { method: 'POST', url: 'https://gateway.example/connect?a=1', headers, body: '{"a":1}' }
     const unsigned = new Request(given.url, given)
@@ -133,7 +133,7 @@ describe('judge', () => {
     expect(await codes(unsigned, '198.51.100.7', bytes)).toEqual(['ALLOWED', 'ALLOWED', 'SIGNATURE_REQUIRED'])
   })
 
-  it('answers without a promise where memory knows the app and nothing has to be waited for', async () => {
+  it('answers without a promise if the app is in memory and nothing is asynchronous', async () => {
     await policies.load(APP)
     const request = new Request('https://gateway.example/', { headers: { 'x-app-id': APP } })
     const judged = new JudgedRequest(
@@ -148,7 +148,7 @@ describe('judge', () => {
     ['rejects', () => Promise.reject(new Error('a fault'))],
   ] // prettier-ignore
   for (const [what, facts] of failing) {
-    it(`refuses, and never throws or rejects, when a reader of facts ${what}`, async () => {
+    it(`refuses, and never throws or rejects, if a reader of facts ${what}`, async () => {
       const request = new Request('https://gateway.example/', { headers: { 'x-app-id': APP } })
       const judged = new JudgedRequest(
         request as unknown as GuardRequest,
@@ -163,7 +163,7 @@ describe('judge', () => {
     })
   }
 
-  it('refuses when a guard or a claim fails', async () => {
+  it('refuses if a guard or a claim fails', async () => {
     const request = new Request('https://gateway.example/', { headers: { 'x-app-id': APP } })
     const judged = new JudgedRequest(
       request as unknown as GuardRequest,
@@ -184,7 +184,7 @@ describe('judge', () => {
     expect(answers.map(({ decision }) => decision.code)).toEqual(Array(3).fill('POLICY_UNAVAILABLE'))
   })
 
-  it('leaves nothing of an outcome whose claim was refused', async () => {
+  it('discards the outcome if its claim was refused', async () => {
     const request = new Request('https://gateway.example/', { headers: { 'x-app-id': APP } })
     const judged = new JudgedRequest(
       request as unknown as GuardRequest,

@@ -18,7 +18,7 @@ async function found(request: JudgedRequest, policies: PolicySource, id: unknown
   return isUnresolved(resolved) ? resolved.code : resolved.appId
 }
 
-describe('the app that calls', () => {
+describe('the calling app', () => {
   const policies = sourceOf('one', 'two')
   const broken: PolicySource = {
     ...policies,
@@ -42,7 +42,7 @@ describe('the app that calls', () => {
     expect(request.app?.appId).toBe(expected === 'one' ? 'one' : undefined)
   })
 
-  it('is that of the source and the id that are asked by, one after the other', async () => {
+  it('depends on the source and the id, one after the other', async () => {
     const request = requestOf()
     const other = sourceOf('two')
     expect(await found(request, policies, 'one')).toBe('one')
@@ -55,7 +55,7 @@ describe('the app that calls', () => {
     expect(request.app).toBeUndefined()
   })
 
-  it('stays at the revision that was found first, for one source and one id', async () => {
+  it('keeps the first revision for a source and an id', async () => {
     const store = memoryStore([{ policy: { appId: 'one' } }])
     const policies = createPolicySource({ store })
     const request = requestOf()
@@ -70,7 +70,7 @@ describe('the app that calls', () => {
 })
 
 describe('an effect', () => {
-  it('is remembered for its place and its key, and for no other', () => {
+  it('is stored for its place and key only', () => {
     const request = requestOf()
     const [place, other] = [{}, {}]
     request.rememberEffect(place, 'shop', 'key', 'result')

@@ -4,8 +4,8 @@ import { KindLimit } from '../../../src/http/kind-limit.ts'
 
 const MINUTE = 60_000
 
-describe('the limit of one line for each kind and minute', () => {
-  it('tells the first, counts the others, and tells the count with the next', () => {
+describe('the limit of one line per kind and minute', () => {
+  it('prints the first, counts the others, and prints the count with the next', () => {
     let now = 0
     const limit = new KindLimit(() => now)
     expect(limit.admit('a')).toEqual({ ofKind: 0, ofOthers: 0, isLast: false })
@@ -18,7 +18,7 @@ describe('the limit of one line for each kind and minute', () => {
     expect(limit.admit('a')).toBeUndefined()
   })
 
-  it('tells five texts of a kind a minute, and asks for no more then, or after fifty', () => {
+  it('prints five texts of a kind per minute, and creates no more then, or after fifty', () => {
     let now = 0
     let asked = 0
     const limit = new KindLimit(() => now)
@@ -37,13 +37,13 @@ describe('the limit of one line for each kind and minute', () => {
     expect(admit('b')).toBeUndefined()
   })
 
-  it('takes texts that differ in numbers alone for one kind', () => {
+  it('treats texts that differ only in numbers as one kind', () => {
     const limit = new KindLimit(() => 0)
     expect(limit.admit('created 301 s ago')).toBeDefined()
     expect(limit.admit('created 1302 s ago')).toBeUndefined()
   })
 
-  it('tells 100 kinds a minute, remembers no more, and counts the rest', () => {
+  it('prints 100 kinds per minute, stores no more, and counts the rest', () => {
     let now = 0
     const limit = new KindLimit(() => now)
     const letters = (index: number): string => String.fromCodePoint(0x4e00 + index)
@@ -55,7 +55,7 @@ describe('the limit of one line for each kind and minute', () => {
     expect(limit.size).toBe(1)
   })
 
-  it('neither loses nor invents any, whatever comes when', () => {
+  it('neither loses nor invents lines, in any sequence', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(150), fc.nat(20_000))), (steps) => {
         let now = 0

@@ -28,7 +28,7 @@ describe('the search for the mistake of a signer', () => {
     ['SIGNATURE_REPLAYED', false],
     ['BROWSER_NOT_ALLOWED', false],
     ['POLICY_UNAVAILABLE', false],
-  ])('of %s is made: %s', (code, isMade) => {
+  ])('is done for %s: %s', (code, isMade) => {
     for (const inDevelopment of [true, false]) {
       const { questions, decision } = asked(code, inDevelopment)
       expect(questions).toBe(isMade ? 1 : 0)
@@ -37,7 +37,7 @@ describe('the search for the mistake of a signer', () => {
     }
   })
 
-  it('is told to callers in development alone', () => {
+  it('is reported to callers only in development', () => {
     expect(asked('SIGNATURE_INVALID', true).told).toMatchObject({
       mistake: 'a mistake',
       signatureBase: 'base',

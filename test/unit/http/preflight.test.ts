@@ -19,13 +19,13 @@ function factsOf(method: string, origin: string): NodeFacts {
   } as unknown as IncomingMessage)
 }
 
-describe('a preflight, of which a guard asks domainProtect', () => {
+describe('a preflight that a guard passes to domainProtect', () => {
   const judged = (guard: GuardName, mode: string, domains: string, facts = factsOf('OPTIONS', OURS)) => {
     const document = { appId: 'a', [guard]: { mode }, domainProtect: { mode: domains, domains: [OURS] } }
     return judgePreflight(guard, compilePolicy(readPolicy(document)), facts)
   }
 
-  it('is answered where both enforce', () => {
+  it('is answered if both enforce', () => {
     const answer = judged('serverOnly', 'enforce', 'enforce')
     expect(answer).toMatchObject({
       preflight: true,
@@ -41,11 +41,11 @@ describe('a preflight, of which a guard asks domainProtect', () => {
     ['the guard is off', 'off', 'enforce'],
     ['domainProtect only reports', 'enforce', 'report'],
     ['domainProtect is off', 'enforce', 'off'],
-  ])('is judged by the guard itself where %s', (_what, mode, domains) => {
+  ])('is judged by the guard itself if %s', (_what, mode, domains) => {
     expect(judged('serverOnly', mode, domains)).toBeUndefined()
   })
 
-  it('is not what is sent by another method', () => {
+  it('does not include requests with another method', () => {
     expect(judged('serverOnly', 'enforce', 'enforce', factsOf('POST', OURS))).toBeUndefined()
   })
 })
@@ -70,7 +70,7 @@ describe('a preflight that names no app', () => {
   }
   const broken: PolicySource = { ...source, appsByOrigin: async () => Promise.reject(new Error('down')) }
 
-  it('is told what any of the apps may tell its origin', async () => {
+  it('is answered with what any of the apps grants its origin', async () => {
     const { decision, outcome } = await judgeUnnamedPreflight(source, OURS)
     expect(decision).toMatchObject({ effect: 'allow', code: 'ALLOWED', evidence: { apps: 2, entry: OURS } })
     expect(outcome).toMatchObject({ origin: OURS, settings: { methods: ['PUT', 'GET'], maxAge: 60 } })
@@ -83,13 +83,13 @@ describe('a preflight that names no app', () => {
     ['is no origin', source, 'example.org', 'ORIGIN_NOT_ALLOWED'],
     ['is of no app, though a source finds some', all, 'https://evil.example', 'ORIGIN_NOT_ALLOWED'],
     ['cannot be looked for', broken, OURS, 'POLICY_UNAVAILABLE'],
-  ])('is refused, and granted nothing, when its origin %s', async (_what, policies, origin, code) => {
+  ])('is refused, and granted nothing, if its origin %s', async (_what, policies, origin, code) => {
     const { decision, outcome, preflight } = await judgeUnnamedPreflight(policies, origin)
     expect(decision).toMatchObject({ effect: 'deny', mode: 'enforce', code })
     expect([outcome, preflight]).toEqual([undefined, true])
   })
 
-  it('says that the store could not look apps up when it could not', async () => {
+  it('reports that the store could not find apps if it could not', async () => {
     const { decision } = await judgeUnnamedPreflight(broken, OURS)
     expect(decision.detail).toBe('the store could not look up apps by origin')
   })

@@ -43,40 +43,40 @@ describe('the peer of the socket', () => {
     ['cf-connecting-ip', '198.51.100.7'],
   ]
   for (const [header, line] of headers) {
-    it(`is the client when it is not trusted, whatever it writes into ${header}`, () => {
+    it(`is the client if it is not trusted, whatever it writes into ${header}`, () => {
       for (const lines of [[line], [], ['junk'], [line, line]]) {
         const client = find(header, '203.0.113.9', ...lines)
         expect([client?.address.text, client?.source, client?.hops]).toEqual(['203.0.113.9', 'socket', 0])
       }
     })
 
-    it(`is believed when it is trusted and writes ${header}`, () => {
+    it(`is believed if it is trusted and sends ${header}`, () => {
       for (const peer of [PEER, '::ffff:10.0.0.1', '::ffff:a00:1', '2001:DB8:FFFF::1']) {
         const client = find(header, peer, line)
         expect([client?.address.text, client?.source, client?.hops]).toEqual(['198.51.100.7', header, 1])
       }
     })
 
-    it(`counts without the zone that Node adds when it is link-local, and writes ${header}`, () => {
+    it(`is compared without the zone that Node adds to link-local addresses, if it sends ${header}`, () => {
       const { read } = compileClientAddress({ trustedProxies: ['linklocal'], header }, 'test')
       expect(said(read('fe80::1%eth0', [line]))).toBe('198.51.100.7 after 1')
       expect(said(find(header, 'fe80::1%eth0', line))).toBe('fe80::1 after 0')
     })
 
-    it(`is nobody when it is unknown or no address, whatever ${header} says`, () => {
+    it(`gives no address if it is unknown or invalid, whatever ${header} says`, () => {
       for (const peer of [undefined, '', 'unix:', '%eth0', '10.0.0.1:80', '10.1', '010.0.0.1']) {
         expect(find(header, peer, line)).toBeUndefined()
       }
     })
 
-    it(`is not the client when it is trusted and leaves ${header} out`, () => {
+    it(`is not the client if it is trusted and does not send ${header}`, () => {
       expect(find(header, PEER)).toBeUndefined()
       expect(find(header, PEER, '')).toBeUndefined()
       expect(find(header, PEER, ' ')).toBeUndefined()
     })
   }
 
-  it('is always the client when no proxy is trusted', () => {
+  it('is always the client if no proxy is trusted', () => {
     const nobody = compileClientAddress({ trustedProxies: [], header: LIST }, 'test')
     expect(said(nobody.read(PEER, ['198.51.100.7']))).toBe('10.0.0.1 after 0')
   })
@@ -144,7 +144,7 @@ describe('X-Forwarded-For', () => {
     })
   }
 
-  it('names nobody by what is no address', () => {
+  it('names nobody with text that is not an address', () => {
     for (const text of NO_ADDRESSES) {
       // Blanks around an element are none of it, and a list is walked from its end.
       if (/^[ \t]|[ \t]$|,/.test(text) || WITH_PORT.test(text)) continue
@@ -152,7 +152,7 @@ describe('X-Forwarded-For', () => {
     }
   })
 
-  it('lets a caller who writes anything to the left choose nothing', () => {
+  it('lets a caller choose nothing by writing entries to the left', () => {
     const headerText = fc.string({
       unit: fc.constantFrom(...'0123456789abcdef.:,;="\\[] \t_-'),
       maxLength: 40,
@@ -247,7 +247,7 @@ describe('Forwarded', () => {
   }
 })
 
-describe('any way in', () => {
+describe('any header', () => {
   const trusted = fc.constantFrom('10.0.0.2', '10.255.255.255', '2001:db8:ffff::2')
   const stranger = fc.oneof(
     fc.ipV4().filter((text) => !text.startsWith('10.')),
@@ -300,7 +300,7 @@ describe('any way in', () => {
   const spelled = (hop: string, { mapped }: Shape): string =>
     mapped && /^[1-9][0-9.]+$/.test(hop) ? `::ffff:${hop}` : hop
 
-  it('is walked alike in X-Forwarded-For, however it is spread over lines', () => {
+  it('is read the same in X-Forwarded-For, however it is spread over lines', () => {
     fc.assert(
       fc.property(hops, shapes, (way, written) => {
         expect(said(find(LIST, PEER, ...linesOf(way, written, spelled)))).toBe(expected(way))
@@ -309,7 +309,7 @@ describe('any way in', () => {
     )
   })
 
-  it('is walked alike in Forwarded, whatever else the elements say', () => {
+  it('is read the same in Forwarded, whatever else the elements contain', () => {
     const element = (hop: string, shape: Shape): string => {
       const text = spelled(hop, shape)
       return `for="${text.includes(':') ? `[${text}]` : text}${shape.port}"${shape.more}`
@@ -322,7 +322,7 @@ describe('any way in', () => {
     )
   })
 
-  it('ends at the element of the proxy, or nowhere, whatever quotation the caller opens before it', () => {
+  it('stops at the element of the proxy, or nowhere, whatever quotation the caller opens before it', () => {
     const text = fc.string({ unit: fc.constantFrom(...'for=",;\\ 16.[]:'), maxLength: 24 })
     fc.assert(
       fc.property(fc.array(text, { maxLength: 3 }), fc.boolean(), (written, newLine) => {
@@ -379,7 +379,7 @@ describe('a preset', () => {
     ['uniquelocal', 'uniquelocal'],
     ['private', 'uniquelocal'],
   ] as const) {
-    it(`${name} holds what ${theirs} holds in Express`, () => {
+    it(`${name} contains the same addresses as ${theirs} in Express`, () => {
       const { trusts } = compileClientAddress({ trustedProxies: [name], header: LIST }, 'test')
       app.set('trust proxy', theirs)
       const trust = app.get('trust proxy fn') as (address: string, hop: number) => boolean
@@ -393,16 +393,16 @@ describe('a preset', () => {
     })
   }
 
-  it('stands beside ranges, more than one and more than once', () => {
+  it('can be combined with ranges, and repeated', () => {
     const option = { trustedProxies: ['loopback', '192.0.2.1', 'private', 'loopback'], header: LIST }
     const { read } = compileClientAddress(option, 'test')
     expect(said(read('127.0.0.1', ['198.51.100.7, 10.0.0.1, 192.0.2.1']))).toBe('198.51.100.7 after 3')
   })
 })
 
-describe('headers of one value', () => {
+describe('headers with a single value', () => {
   for (const header of SINGLES) {
-    it(`${header} names one address of any spelling`, () => {
+    it(`${header} names one address in any spelling`, () => {
       expect(said(find(header, PEER, '198.51.100.7'))).toBe('198.51.100.7 after 1')
       expect(said(find(header, PEER, ' 2001:DB8::7\t'))).toBe('2001:db8::7 after 1')
       expect(said(find(header, PEER, '10.0.0.9'))).toBe('10.0.0.9 after 1')
@@ -410,7 +410,7 @@ describe('headers of one value', () => {
       expect(said(find(header, PEER, '[2001:DB8::7]:443'))).toBe('2001:db8::7 after 1')
     })
 
-    it(`${header} names nobody when it is repeated, a list, or no address`, () => {
+    it(`${header} names nobody if it is repeated, a list, or not an address`, () => {
       expect(find(header, PEER, '198.51.100.7', '198.51.100.7')).toBeUndefined()
       expect(find(header, PEER, '198.51.100.7', '')).toBeUndefined()
       for (const text of ['198.51.100.7, 198.51.100.7', '198.51.100.7:1, 198.51.100.7:1', ...NO_ADDRESSES]) {
@@ -422,7 +422,7 @@ describe('headers of one value', () => {
 })
 
 describe('a Unix socket', () => {
-  it('is believed only where it is written among the proxies', () => {
+  it('is believed only if it is listed among the proxies', () => {
     const unix = compileClientAddress({ trustedProxies: ['unix', '10.0.0.0/8'], header: LIST }, 'test')
     expect(said(unix.read('unix', ['192.0.2.1, 198.51.100.7, 10.0.0.2']))).toBe('198.51.100.7 after 2')
     expect(unix.read('unix', [])).toBeUndefined()
@@ -438,7 +438,7 @@ describe('an address with a port', () => {
   const address = fc.oneof(fc.ipV4(), fc.ipV6())
   const hop = fc.tuple(address, fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined }))
 
-  it('is read as the address alone, in every header that is no `Forwarded`', () => {
+  it('is read as the address only, in every header except `Forwarded`', () => {
     fc.assert(
       fc.property(
         fc.array(hop, { minLength: 1, maxLength: 5 }),
@@ -455,7 +455,7 @@ describe('an address with a port', () => {
     )
   })
 
-  it('is nobody as soon as anything else stands beside it', () => {
+  it('names nobody if there is any other text', () => {
     const junk = fc.stringMatching(/^[^0-9, \t]{1,3}$/)
     fc.assert(
       fc.property(
@@ -479,7 +479,7 @@ describe('10,000 hops', () => {
     ['forwarded', (hop) => `for="[${hop}]:443";proto=https`],
   ]
   for (const [header, write] of headers) {
-    it(`in ${header} are walked to the end, in one line or in many`, () => {
+    it(`in ${header} are read to the end, in one line or in many`, () => {
       const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
       const elements = Array.from({ length: 10_000 }, () => write('2001:db8:ffff::1'))
       for (const lines of [[elements.join(', ')], elements]) {
@@ -550,7 +550,7 @@ describe('options', () => {
     })
   }
 
-  it('refuses a hole in the list', () => {
+  it('refuses a sparse array', () => {
     const trustedProxies: string[] = []
     trustedProxies[1] = '10.0.0.1'
     expect(() => compileClientAddress({ trustedProxies, header: LIST }, 'guard')).toThrow(
@@ -558,7 +558,7 @@ describe('options', () => {
     )
   })
 
-  it('takes the name of a header in any case', () => {
+  it('accepts the name of a header in any case', () => {
     const { read, header } = compileClientAddress(
       { trustedProxies: PROXIES, header: 'Fly-Client-IP' },
       'guard',
@@ -568,7 +568,7 @@ describe('options', () => {
     expect(said(list.read(PEER, ['198.51.100.7, 10.0.0.2']))).toBe('198.51.100.7 after 2')
   })
 
-  it('are neither written to nor read again', () => {
+  it('are neither changed nor read again', () => {
     const trustedProxies = Object.freeze(['10.0.0.0/8'])
     const option = Object.freeze({ trustedProxies, header: LIST })
     expect(said(compileClientAddress(option, 'guard').read(PEER, ['198.51.100.7']))).toBe(

@@ -42,8 +42,8 @@ function holds({ words: given, prefix }: Entry, address: readonly number[]): boo
 const addressOf = (given: readonly number[]): IpAddress =>
   parseIp(rangeText(given, 32 * given.length)) as IpAddress
 
-describe('a set of ranges some of which expire', () => {
-  it('finds what a naive search finds: a lasting range, or else the narrowest that has not expired', () => {
+describe('a set of ranges, some of which expire', () => {
+  it('agrees with a naive search: a permanent range, or else the narrowest that has not expired', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 30 }), words, (entries, asked) => {
         const set = build(entries)
@@ -59,7 +59,7 @@ describe('a set of ranges some of which expire', () => {
     )
   })
 
-  it('of many thousands keeps the moment of each, in less memory than their texts take, made in short steps', () => {
+  it('of many thousands stores the expiry of each, with less memory than their texts, built in short steps', () => {
     const builder = createExpiringIpSetBuilder()
     const count = 50_000
     const text = (index: number): string =>
@@ -80,7 +80,7 @@ describe('a set of ranges some of which expire', () => {
     }
   })
 
-  it('refuses what is no range, and then has added nothing', () => {
+  it('refuses an invalid range, and adds nothing then', () => {
     const builder = createExpiringIpSetBuilder()
     expect(builder.add('192.0.2.1/24', 5)).toMatchObject({ corrected: '192.0.2.0/24' })
     expect(builder.add('x', 5)).toBeDefined()

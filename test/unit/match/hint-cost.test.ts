@@ -56,7 +56,7 @@ const spans = [
 ]
 const texts = [...spans, ...hostile]
 
-describe('a hint costs at most a small multiple of what a right entry costs', () => {
+describe('a hint costs at most a small multiple of a valid entry', () => {
   const readers: [string, (text: string) => unknown, string, number][] = [
     // Right entries of a length that operators write.
     ['a range', parseIpRange, '2001:db8:85a3:8d3:1319:8a2e:370:7348', 15],
@@ -73,7 +73,7 @@ describe('a hint costs at most a small multiple of what a right entry costs', ()
     expect(stillDear.map((text) => text.slice(0, 60))).toEqual([])
   })
 
-  it('shows a value in time that grows with its length alone', () => {
+  it('shows a value in time linear in its length', () => {
     const plain = costOf(() => show('x'.repeat(60_000)))
     for (const part of ['://', '//', 'a:', '//a@', '?']) {
       expect(costOf(() => show(part.repeat(60_000 / part.length)))).toBeLessThan(100 * plain)

@@ -15,7 +15,7 @@ describe('withCanonicalHost', () => {
     ['https://[2001:DB8:0:0:0:0:0:1]:8443/A', 'https://[2001:db8::1]:8443/A'],
     ['http://[::192.0.2.1]/', 'http://[::c000:201]/'],
     ['MyApp://Callback/X', 'myapp://Callback/X'],
-  ])('gives %j in canonical form: %s', (text, ascii) => {
+  ])('converts %j to canonical form: %s', (text, ascii) => {
     expect(withCanonicalHost(text)).toBe(ascii)
   })
 
@@ -39,11 +39,11 @@ describe('withCanonicalHost', () => {
     ['an unpaired surrogate', 'https://\ud800.example'],
     ['no host', 'm\u00fcnchen'],
     ['a path only', 'https://example.org/\u00e4'],
-  ])('leaves %s as it is: %j', (_what, text) => {
+  ])('does not change %s: %j', (_what, text) => {
     expect(withCanonicalHost(text)).toBe(text)
   })
 
-  it('gives what the URL standard reads alike, and never one form for two texts that differ in more than case', () => {
+  it('agrees with the URL standard, and gives texts that differ in more than case different forms', () => {
     const letters = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 8 })
       .filter((text) => !/[\0-,/:-@[-^`{-\x7f]/.test(text))

@@ -62,7 +62,7 @@ describe('intervals of addresses', () => {
     expect(all(intervalsOf(...ranges))).toEqual(intervals)
   })
 
-  it('refuse what is not a range, and keep the rest', () => {
+  it('refuse invalid ranges, and keep the rest', () => {
     const builder = createIpIntervalsBuilder()
     expect(builder.add('10.0.0.1/8')).toMatchObject({ problem: 'host bits are set', corrected: '10.0.0.0/8' })
     expect(builder.add(parseIpRange('10.0.0.1') as IpRange)).toBeUndefined()
@@ -89,7 +89,7 @@ describe('intervals of addresses', () => {
     expect(finish(lowestOutside(intervalsOf(...ranges), intervalsOf(...others)))).toBe(first?.split('-')[0])
   })
 
-  it('know all addresses and none', () => {
+  it('can contain all addresses or none', () => {
     expect(all(EVERY_ADDRESS)).toEqual(all(intervalsOf('0.0.0.0/0', '::/0')))
     expect(finish(lowestOutside(EVERY_ADDRESS, EVERY_ADDRESS))).toBeUndefined()
     expect(finish(lowestOutside(NO_ADDRESS, EVERY_ADDRESS))).toBeUndefined()
@@ -108,7 +108,7 @@ describe('intervals of addresses', () => {
   )
   const lists = fc.array(ranges, { maxLength: 8 })
 
-  it('hold what sets of the same ranges hold', () => {
+  it('contain the same addresses as sets of the same ranges', () => {
     fc.assert(
       fc.property(lists, lists, (some, others) => {
         const [mine, theirs] = [some, others].map((texts) =>
@@ -162,7 +162,7 @@ describe('intervals of addresses', () => {
     return after
   }
 
-  it('works in steps that do not grow with the list', () => {
+  it('are computed in steps that do not grow with the list', () => {
     const builder = createIpIntervalsBuilder()
     for (let index = 0; index < 20_000; index += 1) builder.add(`10.${index >> 8}.${index & 255}.0/25`)
     const steps = builder.finish()

@@ -22,7 +22,7 @@ describe('a set of many IP ranges', () => {
         rangeText([0x2a000000 + (index >>> 8), Math.imul(index, 0x9e3779b1) >>> 0, 0, 0], 64),
     ],
     ['networks within one /32', 6, (index: number) => rangeText([0x20010db8, index, 0, 0], 64)],
-  ])('says how many bytes %s take: %d each at most', (_name, most, text) => {
+  ])('reports the bytes of %s: at most %d each', (_name, most, text) => {
     const count = most === 0 ? 0 : 300_000
     const builder = createIpSetBuilder()
     for (let index = 0; index < count; index += 1) builder.add(text(index))

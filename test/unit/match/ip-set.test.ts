@@ -141,12 +141,12 @@ describe('createIpSet', () => {
     })
   }
 
-  it('counts the entries given, both versions and repetitions', () => {
+  it('counts the given entries, of both versions and with repetitions', () => {
     expect(setOf().size).toBe(0)
     expect(setOf('192.0.2.1', '192.0.2.1', '::/0').size).toBe(3)
   })
 
-  it('answers at every edge as a naive search does, whatever overlaps', () => {
+  it('agrees with a naive search at every edge, with any overlaps', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(crowdedRange, anyRange), { maxLength: 24, size: 'max' }), (ranges) => {
         const set = createIpSet(ranges)
@@ -161,7 +161,7 @@ describe('createIpSet', () => {
     )
   })
 
-  it('does not take the list apart or keep it', () => {
+  it('neither changes nor keeps the list', () => {
     const ranges = [range('10.0.0.0/8'), range('9.0.0.0/8')]
     const set = createIpSet(ranges)
     expect(ranges.map(({ text }) => text)).toEqual(['10.0.0.0/8', '9.0.0.0/8'])
@@ -180,7 +180,7 @@ function built(builder: IpSetBuilder): IpSet {
 }
 
 describe('createIpSetBuilder', () => {
-  it('takes texts and ranges', () => {
+  it('accepts texts and ranges', () => {
     const builder = createIpSetBuilder()
     expect(builder.add('10.0.0.0/8')).toBeUndefined()
     expect(builder.add(range('2001:db8::/32'))).toBeUndefined()
@@ -192,7 +192,7 @@ describe('createIpSetBuilder', () => {
   })
 
   it.each([...CORRECTED_RANGES.map(([text]) => text), ...NO_RANGES, ...NO_ADDRESSES])(
-    'says of %j what parseIpRange says, and adds nothing unless that is a range',
+    'agrees with parseIpRange on %j, and adds nothing unless it is a range',
     (text) => {
       const builder = createIpSetBuilder()
       const expected = parseIpRange(text)
@@ -208,7 +208,7 @@ describe('createIpSetBuilder', () => {
     expect([set.find(address(first)), set.find(address(last))]).toEqual([canonical, canonical])
   })
 
-  it('is empty after a set was made of it, and what is added meanwhile belongs to the next set', () => {
+  it('is empty after building a set, and entries added meanwhile belong to the next set', () => {
     const builder = createIpSetBuilder()
     builder.add('10.0.0.0/8')
     const steps = builder.finish()
@@ -220,7 +220,7 @@ describe('createIpSetBuilder', () => {
     expect(built(builder).find(address('192.0.2.1'))).toBe('192.0.2.0/24')
   })
 
-  it('makes two sets at once, step by step in turn', () => {
+  it('can build two sets at once, with alternating steps', () => {
     const sets = ['10', '11'].map((first) => {
       const builder = createIpSetBuilder()
       for (let index = 0; index < 20_000; index += 1) builder.add(`${first}.0.${index >> 8}.${index & 255}`)
@@ -239,7 +239,7 @@ describe('createIpSetBuilder', () => {
     ])
   })
 
-  it('divides the work into more steps the longer the list is', () => {
+  it('divides the work of longer lists into more steps', () => {
     const counts = [10_000, 100_000].map((size) => {
       const builder = createIpSetBuilder()
       for (let index = 0; index < size; index += 1)

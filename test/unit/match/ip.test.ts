@@ -114,7 +114,7 @@ describe('parseIp', () => {
     )
   })
 
-  it('takes exactly what Node takes, zones aside', () => {
+  it('accepts exactly what Node accepts, except zones', () => {
     fc.assert(
       fc.property(fc.oneof(nearly, ipv4, fc.ipV6()), (text) => {
         expect(parseIp(text) !== undefined).toBe(!text.includes('%') && isIP(text) !== 0)
@@ -123,7 +123,7 @@ describe('parseIp', () => {
     )
   })
 
-  it('agrees with ipaddr.js on everything that it takes', () => {
+  it('agrees with ipaddr.js on everything that it accepts', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -143,7 +143,7 @@ describe('parseIp', () => {
     )
   })
 
-  it('writes IPv6 as a URL does (RFC 5952), and reads what it writes', () => {
+  it('writes IPv6 as in URLs (RFC 5952), and reads what it writes', () => {
     fc.assert(
       fc.property(spelled, ({ text }) => {
         const address = parseIp(text)
@@ -175,23 +175,23 @@ describe('parseIpRange', () => {
   }
 
   for (const [entry, canonical] of SPELLED_RANGES) {
-    it(`takes ${entry} as ${canonical}`, () => {
+    it(`accepts ${entry} as ${canonical}`, () => {
       expect(parseIpRange(entry)).toMatchObject({ text: canonical })
       expect(parseIpRange(entry)).toEqual(parseIpRange(canonical))
     })
   }
 
   for (const [entry, problem, corrected] of CORRECTED_RANGES) {
-    it(`refuses ${entry} and offers ${corrected}`, () => {
+    it(`refuses ${entry} and suggests ${corrected}`, () => {
       expect(parseIpRange(entry)).toEqual({ problem: expect.stringMatching(problem), corrected })
     })
   }
 
-  it.each(ADVISED_RANGES)('refuses %j, and says what to write', (entry, problem) => {
+  it.each(ADVISED_RANGES)('refuses %j, and says how to write it', (entry, problem) => {
     expect(parseIpRange(entry)).toEqual({ problem })
   })
 
-  it.each(NO_RANGES)('refuses %j, of which nobody can say what was meant', (entry) => {
+  it.each(NO_RANGES)('refuses %j, whose meaning is ambiguous', (entry) => {
     expect(parseIpRange(entry)).toEqual({ problem: expect.not.stringContaining('`') })
   })
 
@@ -199,7 +199,7 @@ describe('parseIpRange', () => {
     expect(parseIpRange(entry)).toHaveProperty('problem')
   })
 
-  it('takes every correction that it offers', () => {
+  it('accepts every correction that it suggests', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -218,7 +218,7 @@ describe('parseIpRange', () => {
     )
   })
 
-  it('offers for a span the fewest ranges that hold exactly its addresses, or none', () => {
+  it('suggests for a span the fewest ranges with exactly its addresses, or none', () => {
     fc.assert(
       fc.property(fc.nat(2 ** 32 - 1), fc.nat(2 ** 32 - 1), fc.nat(32), (first, distance, shift) => {
         const last = Math.min(first + Math.floor(distance / 2 ** shift), 2 ** 32 - 1)
@@ -240,7 +240,7 @@ describe('parseIpRange', () => {
     )
   })
 
-  it('spans what ipaddr.js says of the same CIDR', () => {
+  it('has the same bounds as in ipaddr.js', () => {
     fc.assert(
       fc.property(
         fc.oneof(ipv4, fc.ipV6()).filter((text) => !/^::[0-9]+\./.test(text)),
@@ -322,7 +322,7 @@ describe('scanRange', () => {
     )
   })
 
-  it('agrees with ipaddr.js on everything that it takes', () => {
+  it('agrees with ipaddr.js on everything that it accepts', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const range = scannedRange(text)

@@ -43,7 +43,7 @@ describe('lookAlikeProblem', () => {
     '\u05e9\u05dc\u05d5\u05dd.example',
     '\u0e44\u0e17\u0e22.example',
     '\u092a\u0939\u0932\u093e.example',
-  ])('nothing is to be said of %s', (host) => {
+  ])('reports nothing for %s', (host) => {
     const ascii = domainToASCII(host)
     expect(ascii).not.toBe('')
     expect(lookAlikeProblem(ascii)).toBeUndefined()

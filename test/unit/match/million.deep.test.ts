@@ -25,7 +25,7 @@ describe('a million mutations of return URLs', () => {
     .filter(short)
 
   it(
-    'admit nothing that two foreign readers do not find inside an entry, and throw nothing',
+    'are admitted only if two independent parsers find them inside an entry, and never throw',
     () => {
       const chance = createChance(20_261_127)
       const wrong: string[] = []
@@ -44,7 +44,7 @@ describe('a million mutations of return URLs', () => {
     PATIENCE,
   )
 
-  it('would find out a guard that looks how the text begins', () => {
+  it('would expose a guard that compares only the beginning of the text', () => {
     const chance = createChance(20_261_127)
     let wrong = 0
     for (let count = 0; count < 50_000; count += 1) {
@@ -87,7 +87,7 @@ describe('a million mutations of origins', () => {
   }
 
   it(
-    'admit nothing that two foreign readers do not find under an entry, and throw nothing',
+    'are admitted only if two independent parsers find them under an entry, and never throw',
     () => {
       const chance = createChance(20_261_128)
       const wrong: string[] = []

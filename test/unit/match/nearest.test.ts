@@ -103,7 +103,7 @@ describe('nearestDomains', () => {
     expect(nearestDomains(origin, domains(entry))).toEqual([{ entry, differsIn, text }])
   })
 
-  it('ranks the three nearest: of two differences the one farther to the right, then what looks more alike', () => {
+  it('ranks the three nearest: first those that differ farther to the right, then the more similar ones', () => {
     const entries = [
       'https://other.example',
       'https://exmaple.org',
@@ -121,7 +121,7 @@ describe('nearestDomains', () => {
     ).toBe('https://exmaple.org')
   })
 
-  it('agrees with the set about what matches, and puts it first', () => {
+  it('agrees with the set about matches, and puts them first', () => {
     const label = fc.constantFrom('a', 'example', 'org', 'github', 'io', 'co', 'uk', '*')
     const origin = fc
       .tuple(
@@ -237,7 +237,7 @@ describe('nearestReturnUrls', () => {
     expect(nearestReturnUrls(urlOf(url), urls(entry))).toEqual([{ entry, differsIn, text }])
   })
 
-  it('puts what differs in the last part first', () => {
+  it('puts entries that differ in the last part first', () => {
     const entries = [
       'https://other.example/done',
       'https://www.example.org/done',
@@ -256,7 +256,7 @@ describe('nearestReturnUrls', () => {
     ).toEqual(['https://example.org/a/b/d', 'https://example.org/x/'])
   })
 
-  it('agrees with the set about what matches, and puts it first', () => {
+  it('agrees with the set about matches, and puts them first', () => {
     const text = fc
       .tuple(
         fc.constantFrom(
@@ -293,7 +293,7 @@ describe('nearestReturnUrls', () => {
 })
 
 describe('nearestRanges', () => {
-  it('says how far an address is from a range', () => {
+  it('states the distance of an address from a range', () => {
     const [near, ...others] = nearestRanges(
       parseIp('203.0.114.1')!,
       ranges('198.51.100.0/24', '2001:db8::/32', '203.0.113.0/24', '203.0.113.9'),
@@ -311,7 +311,7 @@ describe('nearestRanges', () => {
     })
   })
 
-  it('agrees with the set about what matches, and puts it first', () => {
+  it('agrees with the set about matches, and puts them first', () => {
     const byte = fc.constantFrom(0, 1, 127, 128, 255)
     const v4 = fc.tuple(byte, byte).map(([a, b]) => `10.${a}.0.${b}`)
     const v6 = fc.tuple(byte, byte).map(([a, b]) => `2001:db8:${a}::${b}`)

@@ -15,19 +15,19 @@ function setOf(...entries: string[]): OriginSet {
 }
 
 describe('createOriginSet', () => {
-  it('admits nothing when it is empty, not even null', () => {
+  it('admits nothing if it is empty, not even null', () => {
     const set = setOf()
     expect(set.size).toBe(0)
     expect(set.find('https://example.org')).toBeUndefined()
     expect(set.find('null')).toBeUndefined()
   })
 
-  it('admits null where it is written', () => {
+  it('admits null if it is an entry', () => {
     expect(setOf('null').find('null')).toBe('null')
     expect(setOf('https://*.example.org').find('null')).toBeUndefined()
   })
 
-  it('holds the very text of an entry that is no wildcard', () => {
+  it('contains exactly the text of an entry without a wildcard', () => {
     const set = setOf('https://example.org', 'https://*.example.org')
     expect(set.holds('https://example.org')).toBe(true)
     for (const text of [
@@ -46,11 +46,11 @@ describe('createOriginSet', () => {
     'https://_x.example.org',
     'https://xn--4ca.example.org',
   ]
-  it.each(below)('admits %s by a wildcard', (origin) => {
+  it.each(below)('admits %s with a wildcard', (origin) => {
     expect(setOf('https://*.example.org').find(origin)).toBe('https://*.example.org')
   })
 
-  it('names the narrowest entry', () => {
+  it('returns the narrowest entry', () => {
     const set = setOf('https://*.example.org', 'https://*.b.example.org', 'https://a.b.example.org')
     expect(set.size).toBe(3)
     expect(set.find('https://a.b.example.org')).toBe('https://a.b.example.org')
@@ -58,7 +58,7 @@ describe('createOriginSet', () => {
     expect(set.find('https://c.example.org')).toBe('https://*.example.org')
   })
 
-  it('does not let a wildcard reach across a public suffix', () => {
+  it('never lets a wildcard span a public suffix', () => {
     const set = setOf('https://*.amazonaws.com')
     expect(set.find('https://console.amazonaws.com')).toBe('https://*.amazonaws.com')
     expect(set.find('https://bucket.s3.amazonaws.com')).toBeUndefined()
@@ -87,7 +87,7 @@ describe('a set of origins', () => {
     return origin.startsWith(start) && origin.endsWith(end) && origin.length > start.length + end.length
   }
 
-  it('admits what one of its entries admits, and names such an entry', () => {
+  it('admits what one of its entries admits, and returns such an entry', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), request, (texts, origin) => {
         const found = setOf(...texts).find(origin)
@@ -98,7 +98,7 @@ describe('a set of origins', () => {
     )
   })
 
-  it('finds the first of the keys that a store looks up', () => {
+  it('finds the first of the keys that a store searches', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), request, (texts, origin) => {
         expect(setOf(...texts).find(origin)).toBe(originIndexKeys(origin).find((key) => texts.includes(key)))
@@ -107,7 +107,7 @@ describe('a set of origins', () => {
     )
   })
 
-  it('admits nothing with anything appended', () => {
+  it('admits no origin with appended text', () => {
     const set = setOf('https://example.org', 'https://*.example.org', 'null')
     const junk = fc.oneof(
       fc.string({ minLength: 1 }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { parseOrigin } from '../../../src/match/origin.ts'
 
-describe('parseOrigin refuses a spelling that folding would turn into another name', () => {
+describe('parseOrigin refuses a spelling that case folding would turn into another name', () => {
   const rows: [what: string, text: string][] = [
     ['a Kelvin sign, which lower case makes a k', 'https://\u212a.example'],
     ['a long s, which upper case makes an S', 'https://\u017fhop.example'],

@@ -42,7 +42,7 @@ describe('parseOrigin', () => {
     expect(parseOrigin('https://example.org:80')).toBe('https://example.org:80')
   })
 
-  it('gives an origin that reads as itself and that the URL standard reads alike, or nothing', () => {
+  it('returns an origin that it and the URL standard read unchanged, or nothing', () => {
     const text = fc.oneof(
       fc.webUrl({ withFragments: true }),
       fc.string({ unit: 'binary' }),
@@ -76,7 +76,7 @@ describe('parseOrigin', () => {
 })
 
 describe('a host', () => {
-  it('is taken exactly when the URL standard prints it as it is, and its labels are names', () => {
+  it('is accepted exactly if the URL standard prints it unchanged and its labels are names', () => {
     const label = fc.oneof(
       fc.string({ unit: fc.constantFrom(...'axf019_-'.split('')), minLength: 1, maxLength: 5 }),
       fc.constantFrom(
@@ -124,7 +124,7 @@ describe('parseOriginEntry', () => {
     ['https://*.example.co.uk', 'https://*.me.github.io', 'https://*.xn--bcher-kva.example'],
     ['https://*.corp.internal'],
   ].flat()
-  it.each(wildcards)('takes the wildcard %s', (text) => {
+  it.each(wildcards)('accepts the wildcard %s', (text) => {
     expect(parseOriginEntry(text)).toEqual({ text, kind: 'wildcard' })
   })
 
@@ -172,7 +172,7 @@ describe('parseOriginEntry', () => {
     ['https://[2001:DB8:0:0:0:0:0:1]', 'https://[2001:db8::1]'],
     ['app://-', 'app://-'],
   ]
-  it.each(spelled)('takes %s as %s, because both mean the same', (text, canonical) => {
+  it.each(spelled)('accepts %s as %s, because both mean the same', (text, canonical) => {
     expect(parseOriginEntry(text)).toMatchObject({ text: canonical })
     expect(parseOriginEntry(canonical)).toMatchObject({ text: canonical })
   })
@@ -184,7 +184,7 @@ describe('parseOriginEntry', () => {
     ['https://\u65e5\u672c\u8a9e.jp', 'https://xn--wgv71a119e.jp'],
     ['https://*.a.\u516c\u53f8.cn', 'https://*.a.xn--55qx5d.cn'],
   ]
-  it.each(international)('takes %s as %s', (text, ascii) => {
+  it.each(international)('accepts %s as %s', (text, ascii) => {
     expect(parseOriginEntry(text)).toMatchObject({ text: ascii })
     expect(parseOrigin(text)).toBeUndefined()
   })
@@ -243,7 +243,7 @@ describe('parseOriginEntry', () => {
     ['https://exa mple.org', `${NO_ORIGIN}: its host is refused`],
     ['ftp://example.org', `${NO_ORIGIN}: it cannot have the scheme \`ftp\``],
   ]
-  it.each(advised)('refuses %j, and says what to write', (text, problem) => {
+  it.each(advised)('refuses %j, and says how to write it', (text, problem) => {
     expect(parseOriginEntry(text)).toEqual({ problem })
   })
 
@@ -270,11 +270,11 @@ describe('parseOriginEntry', () => {
     ],
     [`https://*.${'a.'.repeat(10)}org`],
   ].flat()
-  it.each(refused)('refuses %j and has nothing to suggest', (text) => {
+  it.each(refused)('refuses %j without a suggestion', (text) => {
     expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String) })
   })
 
-  it('suggests only what it takes', () => {
+  it('suggests only valid entries', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.webUrl(),

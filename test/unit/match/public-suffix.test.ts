@@ -37,11 +37,11 @@ describe('publicSuffixOf', () => {
     ['127.0.0.1', undefined],
     ['[::1]', undefined],
     ['', undefined],
-  ])('finds that of %j to be %j', (hostname, suffix) => {
+  ])('of %j is %j', (hostname, suffix) => {
     expect(publicSuffixOf(hostname)).toBe(suffix)
   })
 
-  it('says of every rule of the list, and of the names around it, what tldts says', () => {
+  it('agrees with tldts for every rule of the list, and for similar names', () => {
     expect(rules.length).toBeGreaterThan(10_000)
     const differing = rules
       .map((rule) => rule.replace(/^!/, '').replace('*', 'any'))
@@ -57,7 +57,7 @@ describe('publicSuffixOf', () => {
     expect(differing).toEqual([])
   })
 
-  it('says of any name what tldts says', () => {
+  it('agrees with tldts for any name', () => {
     const label = fc.oneof(
       fc.stringMatching(/^[a-z0-9_-]{1,8}$/),
       fc.constantFrom(
@@ -86,7 +86,7 @@ describe('publicSuffixOf', () => {
   })
 })
 
-it('the list in the sources is the one of tldts (else run `npm run public-suffixes`)', () => {
+it('has the same list as tldts: if not, run `npm run public-suffixes`', () => {
   const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
   const { version } = JSON.parse(read('node_modules/tldts/package.json')) as { version: string }
   const same = read('src/match/public-suffix-list.ts') === publicSuffixModule(rules, version)

@@ -156,7 +156,7 @@ describe('parseRelativeUrl', () => {
     ['too long', [`/${'x'.repeat(2048)}`]],
   ]
   for (const [problem, texts] of hostile) {
-    it.each(texts.map((text) => [text]))(`names \`${problem}\` for %j`, (text) => {
+    it.each(texts.map((text) => [text]))(`reports \`${problem}\` for %j`, (text) => {
       expect(parseRelativeUrl(text, HERE)).toEqual({ problem })
     })
   }
@@ -165,7 +165,7 @@ describe('parseRelativeUrl', () => {
     expect(parseRelativeUrl(value, HERE)).toEqual({ problem: 'not a string' })
   })
 
-  it('gives a URL here to whatever begins with a slash, as a browser reads it on a page here', () => {
+  it('resolves everything that begins with a slash to this server, like a browser on a page here', () => {
     const marks = [
       '/',
       '/',

@@ -62,8 +62,8 @@ const mutated = fc
   )
   .map(([text, changes]) => mutate(text, changes))
 
-describe('whatever is admitted', () => {
-  it('lies inside the entry for two foreign readers, as named and as handed on', () => {
+describe('every admitted URL', () => {
+  it('is inside the entry for two independent parsers, as sent and in canonical form', () => {
     let count = 0
     fc.assert(
       fc.property(mutated, (text) => {
@@ -79,7 +79,7 @@ describe('whatever is admitted', () => {
     expect(count).toBeGreaterThan(runs(200))
   })
 
-  it('is handed on in a form that reads as itself, for us and for the URL standard', () => {
+  it('is passed on in a form that we and the URL standard read unchanged', () => {
     fc.assert(
       fc.property(mutated, (text) => {
         const url = parseReturnUrl(text)
@@ -96,7 +96,7 @@ describe('whatever is admitted', () => {
   })
 })
 
-describe('nothing is admitted', () => {
+describe('no URL is admitted', () => {
   it('with anything appended to the host', () => {
     const junk = fc.oneof(
       token,
@@ -122,7 +122,7 @@ describe('nothing is admitted', () => {
     )
   })
 
-  it('of what climbs, however it is spelled', () => {
+  it('that climbs out of its folder, in any spelling', () => {
     const dot = fc.constantFrom('.', '%2e', '%2E', '%252e', '%25252E', '%ef%bc%8e')
     const slash = fc.constantFrom('/', '%2f', '%252F', '%5c', '\\', '%255C', '%ef%bc%8f')
     const parameter = fc.constantFrom('', '', '', ';', ';x=y', '%3b', '%253bx', '%20')
@@ -226,7 +226,7 @@ describe('for every well-formed URL and every policy', () => {
       return kind === 'any port' ? `http://[::1]:*${end === '' ? '/' : end}` : origin + end
     })
 
-  it('is read: nothing in this grammar is refused', () => {
+  it('is accepted by the parser', () => {
     fc.assert(
       fc.property(url, (text) => {
         expect([text, parseReturnUrl(text)]).toEqual([
@@ -238,7 +238,7 @@ describe('for every well-formed URL and every policy', () => {
     )
   })
 
-  it('is admitted exactly when two foreign readers find it inside an entry', () => {
+  it('is admitted exactly if two independent parsers find it inside an entry', () => {
     const admittedOf = { true: 0, false: 0 }
     /** Often the URL goes on where an entry ends, or nearly. */
     const near = fc.tuple(
@@ -265,7 +265,7 @@ describe('for every well-formed URL and every policy', () => {
 })
 
 describe('nothing throws', () => {
-  it('whatever is given as return URL', () => {
+  it('for any return URL', () => {
     fc.assert(
       fc.property(fc.oneof(fc.anything(), fc.string({ unit: 'binary' }), fc.webUrl(), token), (value) => {
         const url = parseReturnUrl(value)
@@ -275,7 +275,7 @@ describe('nothing throws', () => {
     )
   })
 
-  it('whatever is given as entry, and what is suggested instead is an entry', () => {
+  it('for any entry, and every suggestion is a valid entry', () => {
     const text = fc.oneof(
       mutated,
       fc.string({ unit: 'binary' }),
@@ -321,7 +321,7 @@ describe('a set of return URLs', () => {
     ['at many origins', text, 12],
     ['at one origin', path.map((end) => `https://example.org${end}`), 30],
     ['below one segment', fc.oneof(fc.constant(''), path).map((end) => `https://example.org/cb${end}`), 40],
-  ])('finds what a walk through all entries finds, %s', (_where, url, maxLength) => {
+  ])('agrees with a search through all entries, %s', (_where, url, maxLength) => {
     const entry = fc.oneof(
       url,
       url.map((exact) => ({ exact })),

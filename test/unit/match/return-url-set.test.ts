@@ -28,17 +28,17 @@ function slashedUrl(text: string): ReturnUrl {
 }
 
 describe('createReturnUrlSet', () => {
-  it('admits nothing when it is empty', () => {
+  it('admits nothing if it is empty', () => {
     const set = setOf()
     expect(set.size).toBe(0)
     expect(find(set, 'https://example.org/')).toBeUndefined()
   })
 
-  it('says how many entries it was given', () => {
+  it('counts its entries', () => {
     expect(setOf('https://example.org/', { exact: 'https://example.org/' }).size).toBe(2)
   })
 
-  it('names the exact entry first, else the longest prefix', () => {
+  it('returns the exact entry, or else the longest prefix', () => {
     const set = setOf(
       'https://example.org/',
       'https://example.org/a',
@@ -53,18 +53,18 @@ describe('createReturnUrlSet', () => {
     expect(find(set, 'https://example.org/a/b?x')).toBe('https://example.org/a/b?x')
   })
 
-  it('prefers the entry with the port as it is to the one with any port', () => {
+  it('prefers the entry with the same port to the one with any port', () => {
     const set = setOf('http://127.0.0.1:*/', 'http://127.0.0.1:8080/')
     expect(find(set, 'http://127.0.0.1:8080/x')).toBe('http://127.0.0.1:8080/')
     expect(find(set, 'http://127.0.0.1:8081/x')).toBe('http://127.0.0.1:*/')
   })
 
-  it('does not take one loopback address for the other', () => {
+  it('distinguishes loopback addresses', () => {
     expect(find(setOf('http://[::1]:*/'), 'http://127.0.0.1:8080/')).toBeUndefined()
     expect(find(setOf('http://127.0.0.1:*/'), 'http://[::1]:8080/')).toBeUndefined()
   })
 
-  it('finds among many entries that share a thousand segments', () => {
+  it('finds entries among many that share a thousand segments', () => {
     const start = `https://example.org/${'a/'.repeat(1000)}`
     const many = Array.from({ length: 20 }, (_, index) => `${start}${index}`)
     const set = setOf(...many, { exact: start })
@@ -75,7 +75,7 @@ describe('createReturnUrlSet', () => {
     expect(find(set, start.slice(0, -2))).toBeUndefined()
   })
 
-  it('does not admit a page by its folder, however many entries lie below', () => {
+  it('does not admit a page because of its folder, however many entries are below it', () => {
     const folder = 'https://example.org/cb/'
     const below = Array.from({ length: 20 }, (_, index) => `${folder}${index}`)
     for (const entries of [[folder], [folder, ...below]]) {
@@ -86,7 +86,7 @@ describe('createReturnUrlSet', () => {
     }
   })
 
-  it('admits an entry with encoded slashes to the same bytes alone, and to any port where it says so', () => {
+  it('admits an entry with encoded slashes only with the same bytes, and with any port if it says so', () => {
     const slashed = 'https://example.org/a%2Fb'
     const set = setOf('https://example.org/c', { exact: slashed }, { exact: 'http://[::1]:*/x%2fy?z' })
     const findSlashed = (text: string): string | undefined => {
@@ -102,7 +102,7 @@ describe('createReturnUrlSet', () => {
     expect(setOf('https://example.org/a').findSlashed({ ...slashedUrl(slashed) })).toBeUndefined()
   })
 
-  it('keeps names of object members apart from entries', () => {
+  it('is not confused by names of object members', () => {
     const set = setOf('https://example.org/a')
     for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
       expect(find(set, `https://example.org/${name}`)).toBeUndefined()
@@ -110,7 +110,7 @@ describe('createReturnUrlSet', () => {
     }
   })
 
-  it('counts the bytes that it takes: those of the texts, and of the segments that many share', () => {
+  it('counts its bytes: those of the texts, and of shared segments', () => {
     const deep = (host: (index: number) => string): ReturnUrlSet =>
       setOf(
         ...Array.from({ length: 10 }, (_, index) => `https://${host(index)}/${'a/'.repeat(900)}${index}/`),

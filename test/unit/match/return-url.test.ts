@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
 
 describe('parseReturnUrl', () => {
-  it('gives the canonical form and its parts', () => {
+  it('returns the canonical form and its parts', () => {
     expect(parseReturnUrl('HTTPS://Example.ORG:443/call%c3%a4/?q=%e2%82%ac')).toEqual({
       href: 'https://example.org/call%C3%A4/?q=%E2%82%AC',
       origin: 'https://example.org',
@@ -11,7 +11,7 @@ describe('parseReturnUrl', () => {
     })
   })
 
-  it('reads a scheme without authority', () => {
+  it('reads a scheme without an authority', () => {
     expect(parseReturnUrl('com.example.app:/callback?code=x')).toEqual({
       href: 'com.example.app:/callback?code=x',
       origin: 'com.example.app:',
@@ -64,7 +64,7 @@ describe('parseReturnUrl', () => {
     expect(parseReturnUrl(text)).toEqual({ problem })
   })
 
-  it('takes 2,048 characters and not one more', () => {
+  it('accepts at most 2,048 characters', () => {
     const longest = `https://example.org/${'x'.repeat(2028)}`
     expect(parseReturnUrl(longest)).toHaveProperty('href', longest)
     expect(parseReturnUrl(`${longest}x`)).toEqual({ problem: 'too long' })
@@ -97,7 +97,7 @@ describe('parseReturnUrlEntry', () => {
     })
   })
 
-  it('takes a host in letters of any script, and gives it in ASCII', () => {
+  it('accepts a host in any script, and returns it in ASCII', () => {
     expect(parseReturnUrlEntry('https://b\u00fccher.example:8443/a/')).toMatchObject({
       text: 'https://xn--bcher-kva.example:8443/a/',
       origin: 'https://xn--bcher-kva.example:8443',
@@ -127,7 +127,7 @@ describe('parseReturnUrlEntry', () => {
     [{ exact: 'msauth://package/2pwh%2FAb%3D' }, 'msauth://package/2pwh%2FAb%3D'],
     [{ exact: 'https://Example.org/a%2fb' }, 'https://example.org/a%2fb'],
   ]
-  it.each(spelled)('takes %j as %s, because both mean the same', (entry, canonical) => {
+  it.each(spelled)('accepts %j as %s, because both mean the same', (entry, canonical) => {
     const again = typeof entry === 'string' ? canonical : { exact: canonical }
     expect(parseReturnUrlEntry(entry)).toMatchObject({ text: canonical })
     expect(parseReturnUrlEntry(again)).toEqual(parseReturnUrlEntry(entry))
@@ -203,12 +203,12 @@ describe('parseReturnUrlEntry', () => {
     [['a', 'b', 'c', 'd', 'e'].map((name) => `https://${name}.example`).join(' '), SEVERAL],
     ['/callback', 'is not a whole URL: write it with its scheme and host'],
   ]
-  it.each(advised)('refuses %j, and says what to write', (text, problem) => {
+  it.each(advised)('refuses %j, and says how to write it', (text, problem) => {
     expect(parseReturnUrlEntry(text)).toEqual({ problem })
     expect(parseReturnUrlEntry({ exact: text })).toEqual({ problem })
   })
 
-  it('suggests nothing where nobody can say what was meant', () => {
+  it('suggests nothing if the meaning is ambiguous', () => {
     for (const text of [
       'https://a@b.example/',
       'https://example.org\\@b.example/',
@@ -232,7 +232,7 @@ describe('parseReturnUrlEntry', () => {
     }
   })
 
-  it('refuses encoded slashes in a prefix, and offers the exact entry', () => {
+  it('refuses encoded slashes in a prefix, and suggests the exact entry', () => {
     expect(parseReturnUrlEntry('https://example.org/a%2Fb')).toEqual({
       problem: 'is not a return URL: it contains an encoded slash or backslash',
       corrected: '{"exact":"https://example.org/a%2Fb"}',

@@ -26,7 +26,7 @@ function set<Url>(
   }
 }
 
-describe('to find one among 20,000 is as much work as among 20', () => {
+describe('finding one among 20,000 is as much work as among 20', () => {
   const list = <Entry>(size: number, entry: (index: number) => Entry): Entry[] =>
     Array.from({ length: size }, (_, index) => entry(index))
 
@@ -77,7 +77,7 @@ describe('ten times as much text is ten times as much work', () => {
     expect(growth(parsing, { from: 200, to: 2000 })).toBeLessThan(LINEAR)
   })
 
-  it('for a path that a set of return URLs walks through', () => {
+  it('for a path in a set of return URLs', () => {
     const finding = (segments: number) => {
       const entry = `https://example.org/${'a/'.repeat(segments)}`
       const urls = createReturnUrlSet([known(parseReturnUrlEntry(entry))])
@@ -90,7 +90,7 @@ describe('ten times as much text is ten times as much work', () => {
     expect(growth(finding, { from: 100, to: 1000 })).toBeLessThan(LINEAR)
   })
 
-  it('and none for a return URL that is too long', () => {
+  it('and no work for a return URL that is too long', () => {
     const parsing = (size: number) => () => parseReturnUrl('https://example.org/'.padEnd(size, '%2e'))
     expect(growth(parsing, { from: 10_000, to: 1_000_000 })).toBe(1)
   })

@@ -44,7 +44,7 @@ function valueOf(samples: readonly Sample[], name: string, labels: object = {}):
 }
 
 describe('metrics of guards', () => {
-  it('count what guards decide, by guard, effect, mode and code, and no app, address or origin', async () => {
+  it('count decisions by guard, effect, mode and code, without app, address or origin', async () => {
     const metrics = createMetrics({ sampling: 1 })
     const policies = createPolicySource({
       store: memoryStore([
@@ -75,7 +75,7 @@ describe('metrics of guards', () => {
     policies.close()
   })
 
-  it('stay few, whatever is decided', () => {
+  it('stay few, whatever the decisions', () => {
     const metrics = createMetrics()
     for (const code of Object.keys(DENIALS))
       for (let app = 0; app < 100; app += 1)
@@ -86,7 +86,7 @@ describe('metrics of guards', () => {
     expect(samples).toHaveLength(Object.keys(DENIALS).length)
   })
 
-  it('measure one request of so many, in buckets that add up', () => {
+  it('measure a sample of requests, in cumulative buckets', () => {
     const metrics = createMetrics({ sampling: 4 })
     const handler = metrics.timed('x', (_req, _res, next) => next())
     let passed = 0
@@ -101,7 +101,7 @@ describe('metrics of guards', () => {
     expect(counts.at(-1)).toBe(10)
   })
 
-  it('count claims of nonces, and hand on what the store answers', async () => {
+  it('count nonce claims, and pass on the answer of the store', async () => {
     const metrics = createMetrics()
     const nonces = metrics.nonces(memoryNonces())
     const until = Date.now() + 60_000
@@ -116,7 +116,7 @@ describe('metrics of guards', () => {
     expect(['first', 'used', 'failed'].map(claims)).toEqual([2, 2, 2])
   })
 
-  it('count events of sinks, and leave everything else of a sink as it is', async () => {
+  it('count events of sinks, and change nothing else of a sink', async () => {
     const metrics = createMetrics()
     const memory = memoryAuditSink()
     const sink = metrics.sink('memory', memory)
@@ -132,7 +132,7 @@ describe('metrics of guards', () => {
     expect(events({ sink: 'away', result: 'failed' })).toBe(1)
   })
 
-  it('show the source, the audit log, keys that end, and the version', async () => {
+  it('show the source, the audit log, expiring keys, and the version', async () => {
     let listener: StoreListener | undefined
     const store = memoryStore([{ policy: { appId: 'a' } }])
     const policies = createPolicySource({
@@ -166,14 +166,14 @@ describe('metrics of guards', () => {
     await log.close()
   })
 
-  it('escape what stands in a label', () => {
+  it('escape the values of labels', () => {
     const metrics = createMetrics()
     void metrics.sink('a "b" \\ \n c', memoryAuditSink()).write([{} as AuditEvent])
     const samples = readExposition(metrics.text())
     expect(valueOf(samples, 'portcullis_audit_events_total', { sink: 'a "b" \\ \n c' })).toBe(1)
   })
 
-  it('name the version of package.json', () => {
+  it('show the version in package.json', () => {
     const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
       version: string
     }
@@ -206,7 +206,7 @@ describe('readiness', () => {
     return { state, policies, probe: createReadiness({ policies, maxStale: 1_000 }) }
   }
 
-  it('is there while the store answers, and while policies in memory are fresh', async () => {
+  it('is given while the store answers, or policies in memory are fresh', async () => {
     let time = 0
     const { state, policies, probe } = setUp({ now: () => time })
     expect(await probe.check()).toEqual({ ready: true, by: 'store' })
@@ -224,7 +224,7 @@ describe('readiness', () => {
     policies.close()
   })
 
-  it('is not there for a process that has started without the store', async () => {
+  it('is not given for a process that has started without the store', async () => {
     const { state, policies, probe } = setUp()
     state.away = true
     state.listener?.broken()
@@ -232,7 +232,7 @@ describe('readiness', () => {
     policies.close()
   })
 
-  it('is not there when the store has lost its data, and while the process ends', async () => {
+  it('is not given if the store has lost its data, and while the process shuts down', async () => {
     const { state, policies, probe } = setUp()
     state.listener?.emptied?.()
     expect(await probe.check()).toEqual({ ready: false, by: 'emptied' })

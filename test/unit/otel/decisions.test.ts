@@ -57,7 +57,7 @@ const contextOf = (decisions: readonly Decision[]) =>
   }) as never
 
 describe('openTelemetryDecisions', () => {
-  it('counts a decision, and says on the span of the request what was decided', () => {
+  it('counts a decision, and adds it to the span of the request', () => {
     const onDecision = openTelemetryDecisions({ api })
     const { span, attributes, events } = recordingSpan()
     const allowed = decision('allow', 'ALLOWED')
@@ -86,7 +86,7 @@ describe('openTelemetryDecisions', () => {
     expect(JSON.stringify([attributes, events, added])).not.toContain('SECRET')
   })
 
-  it('does without a span', () => {
+  it('works without a span', () => {
     const onDecision = openTelemetryDecisions({ api })
     expect(() =>
       onDecision(decision('deny', 'APP_UNKNOWN'), { req: {}, app: undefined } as never),

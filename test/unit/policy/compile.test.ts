@@ -32,10 +32,10 @@ function admitted({ ipWhitelist, domainProtect, returnUrlGuard }: CompiledPolicy
 
 const ALL = { range: '192.0.2.0/24', denied: undefined, domain: DOMAINS[0], url: URLS[0] }
 
-describe('a policy that follows another one', () => {
+describe('a policy that replaces another one', () => {
   const before = compilePolicy(read())
 
-  it('has the matchers of the one before whose entries are the same', () => {
+  it('reuses the matchers of the previous one whose entries are the same', () => {
     const after = compilePolicy(read(), undefined, before)
     expect(after).not.toBe(before)
     expect(after.ipWhitelist?.ranges).toBe(before.ipWhitelist?.ranges)
@@ -51,7 +51,7 @@ describe('a policy that follows another one', () => {
     ['a domain', read(RANGES, [], ['https://other.example']), { ...ALL, domain: undefined }],
     ['a return URL', read(RANGES, [], DOMAINS, ['https://example.org/x/']), { ...ALL, url: undefined }],
     ['no entry at all', read([], [], [], []), { denied: undefined }],
-  ])('judges by its own entries where it has another one: %s', (_what, document, expected) => {
+  ])('judges by its own entries if they differ: %s', (_what, document, expected) => {
     expect(admitted(compilePolicy(document, undefined, before))).toEqual(expected)
   })
 })

@@ -19,8 +19,8 @@ function issuesOf(settings: object): string[] {
   return []
 }
 
-describe('what pages may do across origins', () => {
-  it('is taken as it is written, and nothing is filled in', () => {
+describe('the CORS settings of a policy', () => {
+  it('are used as written, without defaults', () => {
     const settings = {
       methods: ['GET', 'PATCH', 'M-SEARCH', 'OPTIONS'],
       headers: ['content-type', 'x-app-id', 'x-origin', 'authorization', "x-!#$%&'+.^_`|~0"],
@@ -104,12 +104,12 @@ describe('what pages may do across origins', () => {
     ],
   ]
   for (const [what, settings, issue] of refused) {
-    it(`refuses ${what}`, () => {
+    it(`refuse ${what}`, () => {
       expect(issuesOf(settings)).toEqual([issue])
     })
   }
 
-  it('refuses more names than an answer should hold', () => {
+  it('refuse more names than an answer should contain', () => {
     for (const name of ['methods', 'headers', 'exposedHeaders']) {
       const names = Array.from({ length: 101 }, (_, index) =>
         name === 'methods'
@@ -121,7 +121,7 @@ describe('what pages may do across origins', () => {
   })
 })
 
-describe('what a preflight from several apps may be told', () => {
+describe('the combined settings of several apps for a preflight', () => {
   const rows: [what: string, settings: [CorsSettings, ...CorsSettings[]], union: object][] = [
     [
       'is what one app says where there is no other',

@@ -62,13 +62,13 @@ describe('diffPolicies', () => {
     ['no app at all', undefined, undefined, []],
   ]
   for (const [what, before, after, changes] of cases) {
-    it(`tells ${what}`, () => {
+    it(`reports ${what}`, () => {
       const diff = diffPolicies(before, after)
       expect(JSON.parse(JSON.stringify(diff))).toEqual(changes)
     })
   }
 
-  it('refuses a document that is no policy', () => {
+  it('refuses a document that is not a policy', () => {
     expect(() => diffPolicies(app(), { appId: 'a', ipWhitelst: {} })).toThrow(PolicyError)
   })
 })

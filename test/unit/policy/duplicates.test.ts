@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals'
 import { lintPolicy } from 'portcullis'
 
-it('finds an entry that means the same as an earlier one, also where it is the only one', () => {
+it('finds an entry that means the same as an earlier one, even if it is the only one', () => {
   const domains = ['https://example.org', 'HTTPS://Example.org:443']
   const found = lintPolicy({ appId: 'a', domainProtect: { mode: 'enforce', domains } })
   expect(

@@ -161,7 +161,7 @@ describe('the JSON Schema of a policy', () => {
     [{ appId: 'a', returnUrlGuard: { mode, urls: [null] } }, false],
     [{ appId: 'a', regionPin: { mode, onMisdirected: 'drop' } }, false],
     [{ appId: 'a', regionPin: { mode, fallback: '' } }, false],
-  ])('judges %j as parsePolicy does', (document, taken) => {
+  ])('agrees with parsePolicy on %j', (document, taken) => {
     expect([takes(schema, document), parses(document)]).toEqual([taken, taken])
   })
 
@@ -180,7 +180,7 @@ describe('the JSON Schema of a policy', () => {
 })
 
 describe('PolicyInput', () => {
-  it('is what the schema takes, with every default left out or written', () => {
+  it('matches the schema, with and without every default', () => {
     type Mutable<T> = T extends readonly (infer One)[]
       ? Mutable<One>[]
       : T extends object

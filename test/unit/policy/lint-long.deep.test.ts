@@ -30,7 +30,7 @@ describe('long lists', () => {
       }),
       (count) => count + 1,
     ],
-  ])('judges 100,000 %s without comparing each with each', (_, make, findings) => {
+  ])('checks 100,000 %s without comparing all pairs', (_, make, findings) => {
     const judge = (count: number) => {
       const members = make(count)
       return () => lintPolicy({ appId: 'a', ipWhitelist: { mode: 'enforce', ...members } })

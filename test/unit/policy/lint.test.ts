@@ -293,13 +293,13 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
 }
 
 describe('lintPolicy', () => {
-  it('finds nothing in a policy that uses all protection there is', () => {
+  it('finds nothing in a policy that uses every protection', () => {
     expect(lintPolicy(best)).toEqual([])
   })
 
   for (const [section, sectionCases] of Object.entries(cases) as [Section, readonly Case[]][]) {
     for (const [what, members, findings] of sectionCases) {
-      it(`judges ${section} with ${what}`, () => {
+      it(`checks ${section} with ${what}`, () => {
         const found = lint(section, members)
         expect(found.map(brief)).toEqual(findings.map((line) => line.replace(`${section}.`, '')))
         expect(found.every(({ path }) => path.startsWith(`${section}.`))).toBe(true)
@@ -307,7 +307,7 @@ describe('lintPolicy', () => {
     }
   }
 
-  it('names each section that is missing, and what to write where that is known', () => {
+  it('reports each missing section, and what to write if it is known', () => {
     expect(lintPolicy({ appId: 'a' }).map(brief)).toEqual([
       'section-missing serverOnly → { "mode": "enforce" }',
       'section-missing ipWhitelist',
@@ -318,7 +318,7 @@ describe('lintPolicy', () => {
     ])
   })
 
-  it('tells findings in the order of the document, whatever the order of its keys', () => {
+  it('reports findings in a fixed order, whatever the order of the keys', () => {
     const paths = lintPolicy({
       auditAccess: { onSinkFailure: 'allow', mode: 'off' },
       domainProtect: { domains: ['null'], mode: 'report' },
@@ -339,7 +339,7 @@ describe('lintPolicy', () => {
     ])
   })
 
-  it('says everything in one line, with the severity that belongs to the code', () => {
+  it('writes each finding in one line, with the severity of its code', () => {
     const severities = new Map<string, string>()
     for (const [section, sectionCases] of Object.entries(cases) as [Section, readonly Case[]][]) {
       for (const { code, severity, message } of sectionCases.flatMap(([, members]) =>
@@ -354,7 +354,7 @@ describe('lintPolicy', () => {
     expect(dangers.toSorted()).toEqual(['admits-everybody', 'insecure-scheme', 'null-origin'])
   })
 
-  it('refuses a document that is no policy', () => {
+  it('refuses a document that is not a policy', () => {
     expect(() =>
       lintPolicy({ appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['8.8.8.1/24'] } }),
     ).toThrow(PolicyError)
@@ -376,17 +376,17 @@ describe('special-purpose ranges', () => {
     '2001:200::/23 2001:db7::/32 2001:db9::/32 2003::/19 2a00::/32 3ffe::/19'
   ).split(' ')
 
-  it.each(special)('%s holds no caller', (text) => {
+  it.each(special)('%s contains no callers', (text) => {
     const found = lint('ipWhitelist', { ranges: [text, '8.8.8.8', '2a00:1450::1'] })
     expect(found.map(brief)).toEqual(['special-purpose ranges[0]'])
   })
 
-  it.each(ordinary)('%s may hold callers', (text) => {
+  it.each(ordinary)('%s may contain callers', (text) => {
     expect(lint('ipWhitelist', { ranges: [text, '8.8.8.8', '2a00:1450::1'] })).toEqual([])
   })
 })
 
-describe('ranges, against a naive judgement', () => {
+describe('ranges, compared with a naive check', () => {
   /** 64 addresses of each version. */
   const bases = [parseIp('8.8.8.0')?.words, parseIp('2a00:1450::')?.words] as number[][]
   const range = fc
@@ -422,7 +422,7 @@ describe('ranges, against a naive judgement', () => {
     test: (addresses: string[], text: string) => boolean,
   ): number[] => texts.flatMap((text, index) => (test(addressesOf(text), text) ? [index] : []))
 
-  it('finds what is swallowed, denied and idle', () => {
+  it('finds covered, denied and unused entries', () => {
     fc.assert(
       fc.property(ranges, ranges, (admitted, denied) => {
         const found = lint('ipWhitelist', { ranges: admitted, deny: denied })
@@ -449,7 +449,7 @@ describe('ranges, against a naive judgement', () => {
     )
   })
 
-  it('who follows the advice keeps what is admitted, in as few ranges as there can be', () => {
+  it('following the advice keeps the admitted addresses, in as few ranges as possible', () => {
     fc.assert(
       fc.property(ranges, (admitted) => {
         const found = lint('ipWhitelist', { ranges: admitted })
@@ -481,7 +481,7 @@ describe('ranges, against a naive judgement', () => {
     return bases.reduce((sum, base) => sum + count(base, 6), 0)
   }
 
-  it('reckons with blocks as with sets of numbers', () => {
+  it('calculates with blocks as with sets of numbers', () => {
     const block = fc
       .tuple(fc.nat(40), fc.nat(12))
       .map(([first, length]) => ({ first: BigInt(first), last: BigInt(first + length) }))
@@ -516,13 +516,13 @@ describe('ranges, against a naive judgement', () => {
   })
 })
 
-describe('origins and return URLs, against a naive judgement', () => {
+describe('origins and return URLs, compared with a naive check', () => {
   const swallowedIn = (found: readonly PolicyFinding[]): number[] =>
     found
       .filter(({ code }) => code === 'entry-swallowed')
       .map(({ path }) => Number(/\[([0-9]+)\]$/.exec(path)?.[1]))
 
-  it('finds the origins under wildcards', () => {
+  it('finds origins covered by wildcards', () => {
     const host = fc.constantFrom(
       'example.org',
       'a.example.org',
@@ -546,7 +546,7 @@ describe('origins and return URLs, against a naive judgement', () => {
     )
   })
 
-  it('finds the return URLs inside of prefixes', () => {
+  it('finds return URLs covered by prefixes', () => {
     const origin = fc.constantFrom(
       'https://example.org',
       'http://127.0.0.1',
@@ -596,7 +596,7 @@ describe('origins and return URLs, against a naive judgement', () => {
     return entry
   }
 
-  it('the entries that it corrects are taken', () => {
+  it('suggests only valid entries', () => {
     const texts = [
       'http://example.org',
       'http://a.example',

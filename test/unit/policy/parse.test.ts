@@ -29,7 +29,7 @@ function issuesOf(document: unknown): readonly PolicyIssue[] {
 }
 
 describe('parsePolicy', () => {
-  it('takes hosts in letters of any script, and gives them in ASCII', () => {
+  it('accepts hosts in any script, and returns them in ASCII', () => {
     const policy = parsePolicy({
       appId: 'a',
       domainProtect: {
@@ -98,21 +98,18 @@ describe('parsePolicy', () => {
         'myapp:///x',
       ],
     ],
-  ])(
-    'keeps %s in canonical form, and of those that mean the same the first',
-    (_what, section, path, kept) => {
-      const [name = '', list = ''] = path.split('.')
-      const policy: object = parsePolicy({ appId: 'a', [name]: { mode: 'enforce', ...section } })
-      expect((policy as Record<string, Record<string, unknown>>)[name]?.[list]).toEqual(kept)
-      expect(parsePolicy(policy)).toEqual(policy)
-    },
-  )
+  ])('stores %s in canonical form, and only the first of equal ones', (_what, section, path, kept) => {
+    const [name = '', list = ''] = path.split('.')
+    const policy: object = parsePolicy({ appId: 'a', [name]: { mode: 'enforce', ...section } })
+    expect((policy as Record<string, Record<string, unknown>>)[name]?.[list]).toEqual(kept)
+    expect(parsePolicy(policy)).toEqual(policy)
+  })
 
-  it('returns the document as it was written when everything is said', () => {
+  it('returns a complete document unchanged', () => {
     expect(parsePolicy(complete)).toEqual(complete)
   })
 
-  it('takes the document that docs/policies.md shows, and refuses in its words', () => {
+  it('accepts the document in docs/policies.md, and refuses with its words', () => {
     const page = readFileSync(join(__dirname, '../../../docs/policies.md'), 'utf8')
     const shown = /```jsonc\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
     const document: unknown = JSON.parse(shown.replace(/\/\/ .*$/gm, '').replace(/,(?=\s*[}\]])/g, ''))
@@ -123,7 +120,7 @@ describe('parsePolicy', () => {
     )
   })
 
-  it('fills in the defaults of a section, and leaves sections out that are not written', () => {
+  it('adds the defaults of a section, and omits missing sections', () => {
     expect(parsePolicy({ appId: 'a', serverOnly: { mode: 'report' }, auditAccess: { mode: 'off' } })).toEqual(
       {
         appId: 'a',
@@ -133,7 +130,7 @@ describe('parsePolicy', () => {
     )
   })
 
-  it('returns a frozen copy that later changes of the document do not reach', () => {
+  it('returns a frozen copy that is not affected by later changes of the document', () => {
     const document = structuredClone(complete)
     const policy = parsePolicy(document)
     document.ipWhitelist.ranges.push('0.0.0.0/0')
@@ -247,7 +244,7 @@ describe('parsePolicy', () => {
     ],
   ]
   for (const [what, path, sections, form] of corrected) {
-    it(`refuses ${what} and offers ${form}`, () => {
+    it(`refuses ${what} and suggests ${form}`, () => {
       expect(issuesOf({ appId: 'a', ...(sections as object) })).toEqual([
         expect.objectContaining({ path, corrected: form }),
       ])
@@ -258,7 +255,7 @@ describe('parsePolicy', () => {
     [{ domainProtect: { mode: 'enforce', domains: [/example/] } }, /got a value of type RegExp$/],
     [{ serverOnly: { mode: 'enforce', maxAge: 300_000 } }, /^expected at most 3600 seconds, got 300000$/],
     [{ serverOnly: { mode: 'enforce', maxAge: 0 } }, /^expected at least 1 second, got 0$/],
-  ])('names what it got, and the unit: %j', (sections, message) => {
+  ])('names the given value and the unit: %j', (sections, message) => {
     expect(issuesOf({ appId: 'a', ...sections })).toEqual([
       expect.objectContaining({ message: expect.stringMatching(message) }),
     ])
@@ -288,12 +285,12 @@ describe('parsePolicy', () => {
       { domainProtect: { mode: 'off', domains: ['*'] } },
       'would admit every website: name each origin, like `https://example.org`, or `https://*.example.org` for all subdomains',
     ],
-  ])('says of %s what was probably meant', (path, sections, message) => {
+  ])('suggests what %s probably means', (path, sections, message) => {
     const document = { appId: 'a', ...sections, ...(path === 'ipWhitelists' ? { [path]: {} } : {}) }
     expect(issuesOf(document)).toEqual([expect.objectContaining({ path, message })])
   })
 
-  it('reports every reason at once, and says them in its message', () => {
+  it('reports all reasons at once, also in its message', () => {
     const document = {
       appId: 'a',
       serverOnly: { mode: 'on' },
@@ -314,7 +311,7 @@ describe('parsePolicy', () => {
     })
   }
 
-  it('does not take what a prototype of the document holds', () => {
+  it('ignores members on the prototype of the document', () => {
     const document: unknown = Object.create(
       { serverOnly: { mode: 'off' } },
       { appId: { value: 'a', enumerable: true } },
@@ -322,7 +319,7 @@ describe('parsePolicy', () => {
     expect(parsePolicy(document)).toEqual({ appId: 'a' })
   })
 
-  it('refuses a document of any depth without falling over', () => {
+  it('refuses a document of any depth without crashing', () => {
     const deep: unknown = JSON.parse(`{"appId":"a","name":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
     expect(() => parsePolicy(deep)).toThrow(PolicyError)
   })

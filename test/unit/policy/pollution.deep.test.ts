@@ -105,7 +105,7 @@ function refusal(build: () => unknown): string {
 }
 
 describe('a polluted Object.prototype', () => {
-  it('has enough names to be polluted with', () => {
+  it('is tested with enough names', () => {
     expect(keys).toEqual(
       expect.arrayContaining(['fallback', 'credentials', 'origin', 'deny', 'problem', 'note']),
     )
@@ -137,7 +137,7 @@ describe('a polluted Object.prototype', () => {
     expect(harm(['secret', 'toJSON', 'title'], () => 'europe')).toBe('another decision')
   })
 
-  it('leaves every member of a compiled policy its own', () => {
+  it('does not add members to a compiled policy', () => {
     const compiled = compilePolicy(parsePolicy(document))
     for (const [section, members] of KEYS) {
       const own = section === '' ? compiled : compiled[section as keyof typeof compiled]
@@ -160,7 +160,7 @@ describe('a polluted Object.prototype', () => {
   })
 
   it.each(['policy', 'keys', 'store', 'fallback', 'credentials'])(
-    'reaches no policy that a store hands out: %s',
+    'affects no policy of a store: %s',
     async (name) => {
       const store = memoryStore([{ policy: document }])
       const source = createPolicySource({ store })

@@ -98,7 +98,7 @@ describe('scorePolicy', () => {
     expect(scorePolicy(JSON.parse(JSON.stringify(app(members)))).score).toBe(score)
   })
 
-  it('counts a kind of finding once, however many entries have it', () => {
+  it('counts each kind of finding once, however many entries have it', () => {
     const domains = ['http://a.example', 'http://b.example', 'http://c.example']
     const of = (count: number): number =>
       scorePolicy(app({ ...best, domainProtect: { mode: 'enforce', domains: domains.slice(0, count) } }))
@@ -106,7 +106,7 @@ describe('scorePolicy', () => {
     expect([of(1), of(3)]).toEqual([85, 85])
   })
 
-  it('ranks what costs most first', () => {
+  it('ranks the most expensive findings first', () => {
     const { fixes } = scorePolicy(
       app({
         ...best,
@@ -129,7 +129,7 @@ describe('scorePolicy', () => {
     ])
   })
 
-  it('is 100 exactly when there is nothing to fix, and else tells every finding', () => {
+  it('is 100 exactly if there is nothing to fix, and otherwise lists every finding', () => {
     fc.assert(
       fc.property(policies, modes, (policy, drawn) => {
         const document = app(inModes(policy, drawn))
@@ -143,7 +143,7 @@ describe('scorePolicy', () => {
     )
   })
 
-  it('never falls when a guard goes from missing to off to report to enforce', () => {
+  it('never decreases when a guard changes from missing to off to report to enforce', () => {
     fc.assert(
       fc.property(policies, modes, fc.constantFrom(...sections), (policy, drawn, name) => {
         const others = inModes(policy, drawn)
@@ -158,7 +158,7 @@ describe('scorePolicy', () => {
     )
   })
 
-  it('never falls when findings go', () => {
+  it('never decreases when findings are removed', () => {
     fc.assert(
       fc.property(policies, modes, fc.infiniteStream(fc.boolean()), (policy, drawn, stays) => {
         const document = app(inModes(policy, drawn))
@@ -171,7 +171,7 @@ describe('scorePolicy', () => {
     )
   })
 
-  it('refuses a document that is no policy', () => {
+  it('refuses a document that is not a policy', () => {
     expect(() => scorePolicy({ appId: 'a', name: 7 })).toThrow(PolicyError)
   })
 })

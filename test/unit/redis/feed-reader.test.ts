@@ -40,7 +40,7 @@ async function readAll(feed: ReturnType<typeof memoryFeed>, from?: Position) {
 }
 
 describe('the reader of the feed', () => {
-  it('begins at the end, and passes on what comes after', async () => {
+  it('starts at the end, and passes on later entries', async () => {
     const feed = memoryFeed()
     feed.add('before', 1)
     const { heard, position, reader } = await readAll(feed)
@@ -53,7 +53,7 @@ describe('the reader of the feed', () => {
     ])
   })
 
-  it('says that entries are missing when a server that took over has another entry in the place of the last', async () => {
+  it('reports missing entries if a failover server has another entry in the position of the last one', async () => {
     const feed = memoryFeed()
     for (const revision of [1, 2, 3]) feed.add('a', revision)
     const { position } = await readAll(feed)
@@ -61,7 +61,7 @@ describe('the reader of the feed', () => {
     await expect(readAll(feed, position)).rejects.toThrow('the change feed was trimmed or emptied')
   })
 
-  it('passes on everything that came since its position, or says that entries are missing', async () => {
+  it('passes on everything since its position, or reports missing entries', async () => {
     const losses = fc.constantFrom('none', 'trimmed', 'emptied', 'counter')
     const counts = fc.tuple(fc.nat(5), fc.integer({ min: 1, max: 1_200 }), losses)
     await fc.assert(

@@ -66,23 +66,23 @@ const needed = (who: 'guards' | 'dashboards'): string[] =>
 
 describe('the keyspace of Redis', () => {
   it.each(Object.keys(KINDS_OF_KEYS) as (keyof typeof KINDS_OF_KEYS)[])(
-    'has keys of the kind %s where the table says, in the slot that the table says',
+    'has keys of the kind %s with the name and the slot in the table',
     (kind) => {
       expect(names[kind]).toBe(filledIn(KINDS_OF_KEYS[kind].name))
     },
   )
 
-  it('is shown in docs/redis.md as it is', () => {
+  it('is documented correctly in docs/redis.md', () => {
     const rows = [...page.matchAll(/^\| `(\S.*?)` +\| (.+?) +\| (.+?) +\|$/gm)].map(([, ...cells]) => cells)
     const keys = rows.filter(([, type = '']) => /^(?:hash|list|set|sorted set|stream|string)$/.test(type))
     expect(keys).toEqual(kinds.map(({ name, type, holds }) => [name, type, holds]))
   })
 
-  it('needs of guards exactly the commands that docs/redis.md allows them', () => {
+  it('uses for guards exactly the commands that docs/redis.md allows them', () => {
     expect(allowedInDocs('portcullis-guards')).toEqual(needed('guards'))
   })
 
-  it('needs of dashboards exactly the commands that docs/redis.md allows them', () => {
+  it('uses for dashboards exactly the commands that docs/redis.md allows them', () => {
     expect(allowedInDocs('portcullis-dashboard')).toEqual(needed('dashboards'))
   })
 })

@@ -83,7 +83,7 @@ describe('regionalStore', () => {
     store.close()
   })
 
-  it('gives the handle of the jurisdiction that regionPin has found, and none where it has found nothing', () => {
+  it('returns the handle of the jurisdiction that regionPin has found, or none if it found nothing', () => {
     const store = regionalStore(good)
     expect(store.for({ portcullis: { region: { jurisdiction: 'world' } } }).jurisdiction).toBe('world')
     for (const request of [{}, { portcullis: {} }, { portcullis: { region: undefined } }])
@@ -93,7 +93,7 @@ describe('regionalStore', () => {
 })
 
 describe('regions', () => {
-  it('places a person by the identifier, then by the most protective country, and otherwise nowhere', () => {
+  it('assigns a person by the identifier, then by the most protective country, and otherwise not at all', () => {
     const places = regions()
     expect(places.belonging({ id: 'world_1', countries: 'DE' })).toEqual({ jurisdiction: 'world', by: 'id' })
     expect(places.belonging({ id: '4711', countries: ['US', 'FR'] })).toEqual({
@@ -105,7 +105,7 @@ describe('regions', () => {
       expect(places.belonging(person)).toBeUndefined()
   })
 
-  it('makes identifiers that differ and name their jurisdiction', () => {
+  it('creates unique identifiers that name their jurisdiction', () => {
     const places = regions()
     const ids = Array.from({ length: 100 }, () => places.newPersonId('europe'))
     expect(new Set(ids).size).toBe(100)

@@ -16,7 +16,7 @@ beforeAll(() => {
   walked = JSON.parse(output) as typeof walked
 })
 
-describe('everything that can be reached', () => {
+describe('everything that is reachable', () => {
   it('from a European handle are the clients of London and Frankfurt, and not that of Dallas', () => {
     expect(walked.europe.reached).toEqual(['frankfurt', 'london'])
     expect(walked.europe.objects).toBeGreaterThan(100)
@@ -26,7 +26,7 @@ describe('everything that can be reached', () => {
     expect(walked.world.reached).toEqual(['dallas'])
   })
 
-  it('is found in closures and private fields: the store reaches all, and so does a handle that leaks', () => {
+  it('includes closures and private fields: the store reaches everything, and so does a leaking handle', () => {
     expect(walked.store.reached).toEqual(['dallas', 'frankfurt', 'london'])
     expect(walked.leaking.reached).toContain('dallas')
   })

@@ -47,8 +47,8 @@ function twoPlaces(): { london: Place; frankfurt: Place; settled: string[]; when
   return { london: london as unknown as Place, frankfurt: frankfurt as unknown as Place, settled, whenTaking }
 }
 
-describe('what a location has taken', () => {
-  it('is settled after it was there for five seconds, and not before', async () => {
+describe('a write that a location has accepted', () => {
+  it('is settled after five seconds, and not before', async () => {
     const { london, frankfurt, settled } = twoPlaces()
     await copyOwed(london, frankfurt, '0', new Settling())
     await jest.advanceTimersByTimeAsync(4_900)
@@ -57,7 +57,7 @@ describe('what a location has taken', () => {
     expect(settled).toEqual(['europe_1', 'europe_2'])
   })
 
-  it('stays owed where the location was lost while it was looked at', async () => {
+  it('remains owed if the location was lost during the check', async () => {
     const { london, frankfurt, settled, whenTaking } = twoPlaces()
     whenTaking.does = () => void (frankfurt.losses += 1)
     await copyOwed(london, frankfurt, '0', new Settling())
@@ -66,8 +66,8 @@ describe('what a location has taken', () => {
   })
 })
 
-describe('a repair of which one bucket fails', () => {
-  it('has ended everywhere when it is told', async () => {
+describe('a repair with a failing bucket', () => {
+  it('has ended everywhere when it is reported', async () => {
     const { london, frankfurt, settled } = twoPlaces()
     const { location } = london as unknown as {
       location: { owedTo(to: string, bucket: string): Promise<string[]> }

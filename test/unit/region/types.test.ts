@@ -22,8 +22,8 @@ interface User {
   readonly name: string
 }
 
-describe('what does not compile', () => {
-  it('is a European identifier at the handle of another jurisdiction, which refuses it too', async () => {
+describe('code that does not compile', () => {
+  it('includes a European identifier with the handle of another jurisdiction, which also refuses it', async () => {
     // @ts-expect-error -- reading
     await expect(world.get(european)).rejects.toThrow(UsageError)
     // @ts-expect-error -- writing
@@ -34,7 +34,7 @@ describe('what does not compile', () => {
     await expect(europe.get(texan)).rejects.toThrow(UsageError)
   })
 
-  it('is an identifier that nobody has read', async () => {
+  it('includes an identifier that was not parsed', async () => {
     const text: string = 'somebody'
     // @ts-expect-error -- a text may be anything
     await expect(europe.get(text)).rejects.toThrow(UsageError)
@@ -42,7 +42,7 @@ describe('what does not compile', () => {
     if (europe.owns(text)) void europe.get(text)
   })
 
-  it('is a record of Europe that is written elsewhere, as it is, copied or changed', () => {
+  it('includes writing a European record elsewhere, unchanged, copied or changed', () => {
     const never = async (): Promise<void> => {
       const found = await europe.get<User>(european)
       if (found === undefined) return
@@ -59,14 +59,14 @@ describe('what does not compile', () => {
     expect(never).toBeInstanceOf(Function)
   })
 
-  it('is a handle in the place of another', () => {
+  it('includes a handle instead of another one', () => {
     const serve = (handle: PersonHandle<'world'>): string => handle.jurisdiction
     // @ts-expect-error -- Europe where the world is expected
     expect(serve(europe)).toBe('europe')
     expect(serve(world)).toBe('world')
   })
 
-  it('is a jurisdiction, a location or a move that does not exist', async () => {
+  it('includes a jurisdiction, a location or a move that does not exist', async () => {
     // @ts-expect-error -- no such jurisdiction
     expect(() => store.in('asia')).toThrow(UsageError)
     // @ts-expect-error -- no such jurisdiction

@@ -75,7 +75,7 @@ describe('a further algorithm', () => {
     ;(ALGORITHM_NAMES as string[]).push(NAME)
   })
 
-  it('is one row of the table: keys are read, signatures hold, and a stranger is met with a decoy', async () => {
+  it('needs one row of the table: keys are read, signatures verify, and unknown callers meet a decoy', async () => {
     const { decoysFor, parseAppKeys } = await import('../../../src/signature/keys.ts')
     const { verifyMessage } = await import('../../../src/signature/verify.ts')
     const rules = { maxAge: 300, requireDigest: true, requireContentType: true }
@@ -91,7 +91,7 @@ describe('a further algorithm', () => {
     expect(decoysFor(64).map(({ algorithm }) => algorithm)).toEqual(['ed25519', NAME])
   })
 
-  it('is in no list besides: stores keep its keys, and refuse what its row refuses', async () => {
+  it('needs no other list: stores accept its keys, and refuse what its row refuses', async () => {
     const { memoryStore, PolicyError } = await import('portcullis')
     const app = (secret: string) => ({
       policy: { appId: 'a' },
@@ -111,7 +111,7 @@ describe('a further algorithm', () => {
 describe('the table of algorithms', () => {
   const rows = () => Object.entries(ALGORITHMS) as [string, Algorithm][]
 
-  it('has a decoy in each row that is a key, and holds no signature of zeros', () => {
+  it('has a decoy in each row, which is a key and does not verify a signature of zeros', () => {
     for (const [name, { decoy, readKey, checker: checkerOf, signatureLength }] of rows()) {
       const key = readKey(decoy)
       expect([name, typeof key]).toEqual([name, 'object'])
@@ -120,7 +120,7 @@ describe('the table of algorithms', () => {
     }
   })
 
-  it('refuses a key of another length by each row', () => {
+  it('refuses a key of another length in each row', () => {
     for (const [name, { readKey }] of rows())
       expect([name, typeof readKey(Buffer.alloc(7))]).toEqual([name, 'string'])
   })

@@ -179,14 +179,14 @@ describe('derived components', () => {
     '[::1',
     'a#b',
   ]
-  it.each(hosts)('@authority is refused when the Host is %j', (authority) => {
+  it.each(hosts)('@authority is refused if the Host is %j', (authority) => {
     expect(valueOf('@authority', { authority })).toBe(
       'problem: the request does not have exactly one readable Host header',
     )
   })
 
   const targets = ['', '*', 'http://example.com/', 'example.com:443', 'foo', '/a#b']
-  it.each(targets)('@path is refused when the target is %j', (target) => {
+  it.each(targets)('@path is refused if the target is %j', (target) => {
     expect(valueOf('@path', { target })).toMatch(/^problem: the request target is not a path/)
   })
 
@@ -200,13 +200,13 @@ describe('derived components', () => {
     expect(valueOf(name)).toBe(`problem: component "${name}" ${why}`)
   })
 
-  it.each(['', 'GET ', 'G\nT', 'G\u00c9T', 'G"T'])('no token as a method: %j is refused', (method) => {
+  it.each(['', 'GET ', 'G\nT', 'G\u00c9T', 'G"T'])('a method must be a token: %j is refused', (method) => {
     expect(valueOf('@method', { method })).toBe('problem: the method is not a token')
   })
 })
 
-describe('an outline that is used again', () => {
-  it('says of each message what is its own', () => {
+describe('a reused outline', () => {
+  it('gives each message its own values', () => {
     const components = ['@scheme', '@method', '@authority', '@path', 'x-a', '@query']
     const outline = outlineOf(components)
     const methods = ['GET', 'POST', 'get', 'G\nT', '']
@@ -231,7 +231,7 @@ describe('an outline that is used again', () => {
     }
   })
 
-  it('keeps no text of a stranger that is long', () => {
+  it('does not cache long text of strangers', () => {
     const outline = outlineOf(['@authority'])
     const authority = `${'a'.repeat(1000)}.example`
     expect(baseText(messageOf({ ...request, authority }), ['@authority'], '()', undefined, outline)).toBe(
@@ -246,7 +246,7 @@ describe('an outline that is used again', () => {
 })
 
 describe('fields', () => {
-  it('joins several lines, without outer white space, by a comma and a space', () => {
+  it('joins several lines with a comma and a space, without outer white space', () => {
     expect(valueOf('x-list', { headers: { 'x-list': ['  a ', '\tb,c', ''] } })).toBe('a, b,c, ')
   })
 

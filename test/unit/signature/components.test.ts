@@ -122,7 +122,7 @@ describe('components with parameters', () => {
     expect(verify(`${REQUIRED} "x" "x";sf "x";bs "x";key="a" "x";key="b" "x";sf;key="a"`, { headers })).toMatchObject({ ok: true }) // prettier-ignore
   })
 
-  it('keep the order of their parameters, in which they are signed', () => {
+  it('keep the signed order of their parameters', () => {
     expect(valuesOf('"x";key="a";sf', { headers })).toBe('"x";key="a";sf: 1')
   })
 
@@ -130,7 +130,7 @@ describe('components with parameters', () => {
     ['"x";sf "x";sf', '"x";sf'],
     ['"x";key="a";sf "x";sf;key="a"', '"x";sf;key="a"'],
     ['"@query-param";name="a" "@query-param";name="a"', '"@query-param";name="a"'],
-  ])('%s are one component twice', (components, repeated) => {
+  ])('%s are the same component twice', (components, repeated) => {
     expect(valuesOf(components, { headers, target: '/?a=1' })).toBe(`component ${repeated} is repeated`)
   })
 
@@ -190,7 +190,7 @@ describe('components with parameters', () => {
     expect(valuesOf(`"${component}`, { headers: sent })).toBe(problem)
   })
 
-  it('are refused together when they make much work', () => {
+  it('are refused together if they cause much work', () => {
     const x = `a="${'x'.repeat(9000)}", b, c`
     // However often it is covered, a header is read once.
     expect(valuesOf('"x";sf "x";key="a" "x";key="b"', { headers: { x } })).toMatch(/^"x";sf: a=/)
@@ -199,7 +199,7 @@ describe('components with parameters', () => {
     )
   })
 
-  it('of structured fields are refused where there is no reader of them', () => {
+  it('of structured fields are refused if no parser for them is available', () => {
     expect(baseOf('"x";sf', { headers }, undefined as never)).toMatch(/^"x";sf: a=1/)
     const base = signatureBase(
       messageOf({ method: 'GET', authority: 'a', target: '/', headers }),
@@ -210,7 +210,7 @@ describe('components with parameters', () => {
   })
 
   it.each(['content-digest', 'x-origin'])(
-    'do not count where plain %s must be covered: what they leave out of it could be changed',
+    'do not replace plain %s: the part that they omit could be changed',
     (name) => {
       const message = {
         method: 'POST',

@@ -43,7 +43,7 @@ function verdict(message: SignedMessage, rules = RULES): string {
   return answer.ok ? 'ok' : `${answer.code}: ${answer.detail}`
 }
 
-describe('components that contain others stand for them', () => {
+describe('components that contain others cover them', () => {
   it.each<[string, Components, string]>([
     ['@target-uri for authority, path and query', ['@method', '@target-uri'], 'ok'],
     ['@request-target for path and query', ['@method', '@authority', '@request-target'], 'ok'],
@@ -64,7 +64,7 @@ describe('components that contain others stand for them', () => {
   })
 
   it.each(['/a?b=d', '/A?b=c', '/a', '/a?', '/a?b=c&d'])(
-    'and bind what they contain: %s is refused',
+    'and protect their contents: %s is refused',
     (target) => {
       for (const components of [
         ['@method', '@target-uri'],
@@ -117,11 +117,11 @@ describe('the type of content is covered', () => {
     expect(verdict(signed([...withDigest, component], content))).toBe(uncovered)
   })
 
-  it('also where the bytes of the content were not kept', () => {
+  it('even if the bytes of the content were not kept', () => {
     expect(verdict(signed(withDigest, { ...content, body: { kind: 'unavailable' } }))).toBe(uncovered)
   })
 
-  it('so that one that is added on the way is refused', () => {
+  it('so that a type added in transit is refused', () => {
     const { 'content-type': _type, ...headers } = content.headers
     const message = signed(withDigest, { ...content, headers })
     expect(verdict(message)).toBe('ok')
@@ -144,7 +144,7 @@ describe('the type of content is covered', () => {
     expect(verdict(signed(withDigest, content), { ...RULES, requireContentType: false })).toBe('ok')
   })
 
-  it('`Accept-Signature` asks for it where it was sent with content', () => {
+  it('`Accept-Signature` requires it if there was content', () => {
     const { challenge } = httpMessageSignatures()
     expect(challenge?.(signed(ALL, content))['Accept-Signature']).toBe(
       'sig1=("@method" "@authority" "@path" "@query" "content-digest" "content-type");created',
@@ -164,7 +164,7 @@ describe('a method that was changed after the request was received', () => {
   })
   const changed = '; the method was changed after the request was received'
 
-  it('passes where the header that names it is covered, over the method as received', () => {
+  it('passes if the header that names it is covered, with the received method', () => {
     const methodOverride = { method: 'DELETE', headers: [override] }
     expect(verdict(overridden(signed([...ALL, override], message), methodOverride))).toBe('ok')
     expect(
@@ -172,27 +172,27 @@ describe('a method that was changed after the request was received', () => {
     ).toMatch(/does not match/)
   })
 
-  it('is refused where it is not', () => {
+  it('is refused if it is not covered', () => {
     expect(verdict(overridden(signed(ALL, message), { method: 'DELETE', headers: [override] }))).toBe(
       `SIGNATURE_INVALID: not covered: ${override}${changed}`,
     )
   })
 
-  it('needs every header covered that names it', () => {
+  it('requires all headers that name it to be covered', () => {
     const methodOverride = { method: 'DELETE', headers: [override, 'x-http-method'] }
     expect(verdict(overridden(signed([...ALL, override], message), methodOverride))).toBe(
       `SIGNATURE_INVALID: not covered: x-http-method${changed}`,
     )
   })
 
-  it('passes where the query names it, which is covered', () => {
+  it('passes if the query names it, which is covered', () => {
     const target = '/a?_method=DELETE'
     expect(
       verdict(overridden(signed(ALL, { method: 'POST', target }), { method: 'DELETE', headers: [] })),
     ).toBe('ok')
   })
 
-  it('needs the digest of the body covered where no header names it', () => {
+  it('requires the digest of the body to be covered if no header names it', () => {
     const methodOverride = { method: 'DELETE', headers: [] }
     const rules = { ...RULES, requireDigest: false }
     const body = { method: 'POST', body: '{}' }

@@ -21,7 +21,7 @@ describe('Content-Digest', () => {
     [`md5=:AAAA:, ${vector}`],
     [`unixsum=7, ${vector};note=1`],
   ]
-  it.each(holding)('holds: %s', (...lines) => {
+  it.each(holding)('matches: %s', (...lines) => {
     expect(digestProblem(lines, body)).toBeUndefined()
   })
 
@@ -38,22 +38,22 @@ describe('Content-Digest', () => {
     [digest('sha256', text).replace(/:/g, ''), /^Content-Digest is not a dictionary/],
     ['sha-256=::, ', /^Content-Digest is not a dictionary/],
   ]
-  it.each(refused)('does not hold: %s', (line, problem) => {
+  it.each(refused)('does not match: %s', (line, problem) => {
     expect(digestProblem([line], body)).toMatch(problem)
   })
 
-  it('is held against no bytes when there is no content', () => {
+  it('is compared with empty content if there is none', () => {
     expect(digestProblem([digest('sha256', '')], { kind: 'none' })).toBeUndefined()
     expect(digestProblem([digest('sha256', text)], { kind: 'none' })).toMatch(/does not match/)
   })
 
-  it('says what to do when the bytes were not kept', () => {
+  it('says what to do if the bytes were not kept', () => {
     expect(digestProblem([vector], { kind: 'unavailable' })).toBe(
       'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, with `keep` for types other than JSON and forms',
     )
   })
 
-  it('of content that is digested as it arrives is held to its form', () => {
+  it('of streamed content is checked for its form', () => {
     const arriving: Content = { kind: 'unavailable', digested: true }
     for (const lines of holding) expect(digestProblem(lines, arriving)).toBeUndefined()
     for (const [line, problem] of refused) {
@@ -62,7 +62,7 @@ describe('Content-Digest', () => {
     }
   })
 
-  it('counts content of no bytes as none', () => {
+  it('treats empty content as no content', () => {
     expect(hasContent({ kind: 'bytes', bytes: new Uint8Array(0) })).toBe(false)
     expect(hasContent({ kind: 'unavailable' })).toBe(true)
   })

@@ -20,7 +20,7 @@ describe('the fast path of HMAC', () => {
       .map((codes) => String.fromCharCode(...codes)),
   )
 
-  it('says of every code what the plain path says', () => {
+  it('agrees with the plain path for every code', () => {
     const answers = new Set<boolean>()
     fc.assert(
       fc.property(
@@ -52,7 +52,7 @@ describe('the fast path of HMAC', () => {
   })
 
   it.each([4, 8, 16, 40, 44])(
-    'refuses a code that ends %d characters early, also behind the right one',
+    'refuses a code that ends %d characters early, also after the right one',
     (cut) => {
       const secret = new Uint8Array(32).fill(3)
       const mac = fastHmac(createSecretKey(secret))
@@ -62,7 +62,7 @@ describe('the fast path of HMAC', () => {
     },
   )
 
-  it('keeps codes of different keys apart, whichever was checked before', () => {
+  it('distinguishes codes of different keys, whichever was checked before', () => {
     const [one, other] = [new Uint8Array(32).fill(1), new Uint8Array(100).fill(2)]
     const [first, second] = [fastHmac(createSecretKey(one)), fastHmac(createSecretKey(other))]
     for (const text of ['a', 'b'.repeat(70), '']) {
@@ -76,7 +76,7 @@ describe('the fast path of HMAC', () => {
   it.each([
     ['shared memory', 100],
     ['memory of its own', 5_000],
-  ])('leaves no pad of a key behind in %s', (_what, length) => {
+  ])('leaves no pad of a key in %s', (_what, length) => {
     const secret = new Uint8Array(32).fill(0x5a)
     const mac = fastHmac(createSecretKey(secret))
     const text = 'x'.repeat(length)
@@ -101,7 +101,7 @@ describe('the fast path of HMAC', () => {
 })
 
 describe('every algorithm', () => {
-  it.each(ALGORITHM_NAMES)('%s has a decoy that is a key and takes nothing', (name) => {
+  it.each(ALGORITHM_NAMES)('%s has a decoy that is a key and accepts nothing', (name) => {
     const { decoy, readKey, checker, checkerOfText, signatureLength } = ALGORITHMS[name]
     const key = readKey(decoy)
     if (typeof key === 'string') throw new Error(key)

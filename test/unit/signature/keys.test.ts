@@ -45,7 +45,7 @@ describe('parseAppKeys', () => {
     })
   })
 
-  it('takes no keys for no keys', () => {
+  it('accepts an empty list', () => {
     expect(parseAppKeys([])).toEqual([])
   })
 
@@ -191,12 +191,12 @@ describe('a verifier key', () => {
     expect(shown).not.toMatch(/KeyObject/)
   })
 
-  it('takes a signature of another length for a wrong one', () => {
+  it('rejects a signature of another length', () => {
     const [key] = parseAppKeys([good])
     for (const length of [0, 31, 33, 64]) expect(key?.holds('text', zeros(length))).toBe(false)
   })
 
-  it('takes the right signature with more bytes, or with what is not base64 in it, for a wrong one', () => {
+  it('rejects the right signature with additional bytes or invalid base64', () => {
     const [key] = parseAppKeys([good])
     const code = createHmac('sha256', Buffer.from(good.secret, 'base64')).update('text').digest()
     const text = code.toString('base64')

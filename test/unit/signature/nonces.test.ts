@@ -12,7 +12,7 @@ nonceStoreContract('memory', { describe, it }, async () => ({
 }))
 
 describe('memoryNonces', () => {
-  it('claims a nonce once until its time is over', () => {
+  it('claims a nonce once until it expires', () => {
     let now = 1_000
     const nonces = memoryNonces({ now: () => now })
     expect(nonces.claim('a', 'n', 9_000)).toBe(true)
@@ -26,7 +26,7 @@ describe('memoryNonces', () => {
     expect(nonces.claim('a', 'n', 20_000)).toBe(false)
   })
 
-  it('keeps the nonces of apps apart, however they are cut', () => {
+  it('separates the nonces of apps, whatever their names', () => {
     const nonces = memoryNonces({ now: () => 0 })
     expect(nonces.claim('a', 'bc', 10)).toBe(true)
     expect(nonces.claim('ab', 'c', 10)).toBe(true)
@@ -34,7 +34,7 @@ describe('memoryNonces', () => {
     expect(nonces.claim('__proto__', 'c', 10)).toBe(false)
   })
 
-  it('fails closed when it is full, and has room again when nonces have expired', () => {
+  it('fails closed when it is full, and has space again when nonces have expired', () => {
     let now = 0
     const nonces = memoryNonces({ max: 3, maxPerApp: 3, now: () => now })
     for (const nonce of ['1', '2', '3']) expect(nonces.claim('a', nonce, 1_000)).toBe(true)
@@ -44,7 +44,7 @@ describe('memoryNonces', () => {
     expect(nonces.claim('b', '4', 61_000)).toBe(true)
   })
 
-  it('has room for an app as soon as its nonces have expired, however many of others have too', () => {
+  it('has space for an app as soon as its nonces have expired, however many of others have expired too', () => {
     let now = 0
     const nonces = memoryNonces({ max: 1_000, maxPerApp: 3, now: () => now })
     for (const nonce of ['1', '2', '3']) expect(nonces.claim('a', nonce, 1_000)).toBe(true)
@@ -53,7 +53,7 @@ describe('memoryNonces', () => {
     expect(nonces.claim('a', '4', 61_000)).toBe(true)
   })
 
-  it('counts a nonce once that is claimed anew after it expired', () => {
+  it('counts a nonce once if it is claimed again after it expired', () => {
     let now = 0
     const nonces = memoryNonces({ max: 2, maxPerApp: 2, now: () => now })
     for (; now < 8; now += 2) expect(nonces.claim('a', '1', now + 1)).toBe(true)
@@ -61,7 +61,7 @@ describe('memoryNonces', () => {
     expect(() => nonces.claim('a', '3', now)).toThrow(UnavailableError)
   })
 
-  it('lets one app shut out only itself', () => {
+  it('lets an app exhaust only its own space', () => {
     const nonces = memoryNonces({ max: 4, now: () => 0 })
     expect(nonces.claim('a', '1', 1)).toBe(true)
     expect(nonces.claim('a', '2', 1)).toBe(true)
@@ -73,7 +73,7 @@ describe('memoryNonces', () => {
     expect(() => memoryNonces({ now: () => 0 }).claim('a', 'n', until)).toThrow(UnavailableError)
   })
 
-  it('never forgets an unexpired nonce nor holds more than it may, whatever is claimed when', () => {
+  it('never forgets an unexpired nonce or exceeds its limit, in any sequence of claims', () => {
     const step = fc.record({
       wait: fc.nat({ max: 9_000 }),
       nonce: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
@@ -97,7 +97,7 @@ describe('memoryNonces', () => {
     )
   })
 
-  it('lets go of what has expired while claims go on', () => {
+  it('removes expired nonces during claims', () => {
     let now = 0
     const nonces = memoryNonces({ max: 200, maxPerApp: 200, now: () => now })
     // At any time 100 are unexpired, and some 50 more wait for their span to end.

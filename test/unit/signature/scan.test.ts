@@ -25,7 +25,7 @@ describe('the scanner of plain signatures', () => {
     [`a=()${REQUIRED}`, `a=${MAC}`],
     [`*=("a")${REQUIRED}`, `*=${MAC}`],
     [`s=("a")${REQUIRED};tag=""`, `s=:${Buffer.alloc(64, 200).toString('base64')}:`],
-  ])('answers for %s, as the parser does', (input, signature) => {
+  ])('agrees with the parser for %s', (input, signature) => {
     expect(agrees(input, signature)).toBe(true)
   })
 
@@ -92,7 +92,7 @@ describe('the scanner of plain signatures', () => {
       }, text),
     )
 
-  it('remembers only what has held, so that a stranger can push nothing out', () => {
+  it('caches only verified signatures, so that a stranger can evict nothing', () => {
     const shapeOf = (label: string) =>
       (scanSignature(PLAIN.replace('sig1', label), `${label}=${MAC}`) as ScannedSignature).shape
     expect(shapeOf('s1')).not.toBe(shapeOf('s1'))
@@ -102,7 +102,7 @@ describe('the scanner of plain signatures', () => {
     expect(shapeOf('s2')).toBe(held)
   })
 
-  it('agrees with the parser wherever it answers', () => {
+  it('agrees with the parser whenever it answers', () => {
     let answered = 0
     const wild = fc.array(pieces, { maxLength: 24 }).map((parts) => parts.join(''))
     fc.assert(

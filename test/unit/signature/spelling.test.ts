@@ -45,8 +45,8 @@ function withTrailingBits(text: string): string {
   return text.replace(/(.)=:$/, (_all, last: string) => `${alphabet[alphabet.indexOf(last) + 1]}=:`)
 }
 
-describe('a value of a signature has one spelling', () => {
-  it('the one that was signed passes', () => {
+describe('a value of a signature has only one spelling', () => {
+  it('the signed one passes', () => {
     expect(verdict(input, signature)).toMatchObject({ ok: true })
   })
 
@@ -87,7 +87,7 @@ describe('a value of a signature has one spelling', () => {
     expect(verdict(input, changed)).toMatchObject({ ok: false, code: 'SIGNATURE_INVALID' })
   })
 
-  it('the detail names base64', () => {
+  it('the detail mentions base64', () => {
     expect(verdict(input, withTrailingBits(signature))).toMatchObject({ detail: SIGNATURE_PROBLEM })
   })
 
@@ -96,12 +96,12 @@ describe('a value of a signature has one spelling', () => {
     ['blanks at the ends of a list', input.replace('("', '(  "').replace('")', '"  )')],
     ['blanks after a semicolon', input.replaceAll(';', '; ')],
     ['blanks around the header', ` ${input} `],
-  ])('%s do not count: they are no part of a value', (_what, changed) => {
+  ])('%s do not matter, because they are not part of a value', (_what, changed) => {
     expect(changed).not.toBe(input)
     expect(verdict(changed, signature)).toMatchObject({ ok: true })
   })
 
-  it('the signature of somebody else may be spelled as they like', () => {
+  it('the signature of somebody else may have any spelling', () => {
     const theirs = `proxy=("@method");created=01.50;keyid="p";nonce="nonce-of-16-char"`
     expect(verdict(`${theirs}, ${input}`, `proxy=:AAA:, ${signature}`)).toMatchObject({
       ok: true,
@@ -109,7 +109,7 @@ describe('a value of a signature has one spelling', () => {
     })
   })
 
-  it('the fast scanner takes nothing that the plain parser refuses, over changes of what was signed', () => {
+  it('the fast scanner accepts nothing that the plain parser refuses, with changed signatures', () => {
     const characters = fc.constantFrom(...'0123456789+-.=:;,?@"()% \tabAQgw/_', '')
     const change = fc.tuple(fc.nat(), fc.nat({ max: 2 }), fc.array(characters, { maxLength: 3 }))
     const changed = (text: string) =>
@@ -145,7 +145,7 @@ describe('a value of a signature has one spelling', () => {
     expect(passed).toBeGreaterThan(runs(200))
   })
 
-  it('a header that asks for too much is refused before it is parsed', () => {
+  it('a header that is too complex is refused before it is parsed', () => {
     const labels = Array.from({ length: 5 }, (_, at) => `s${at}=!`).join()
     expect(readSignatures([labels], [labels])).toEqual({ problem: 'there are more than 4 signatures' })
     const parameters = `s=(${';!'.repeat(257)}`

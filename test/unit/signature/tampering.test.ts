@@ -52,11 +52,11 @@ describe('one changed character', () => {
     return name === 'authority' && before.toLowerCase() === after.toLowerCase()
   }
 
-  it('the message passes as it is', () => {
+  it('the unchanged message passes', () => {
     expect(accepts(message)).toBe(true)
   })
 
-  it.each([...parts, ...headers])('of %s at any position makes it fail', (name) => {
+  it.each([...parts, ...headers])('in %s at any position makes it fail', (name) => {
     const isPart = (parts as readonly string[]).includes(name)
     const before = String(isPart ? message[name as 'method'] : message.headers[name])
     for (let at = 0; at < before.length; at++) {
@@ -76,7 +76,7 @@ describe('one changed character', () => {
     }
   })
 
-  it('of anything, to any character, makes it fail', () => {
+  it('anywhere, to any character, makes it fail', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...parts, ...headers),
@@ -102,7 +102,7 @@ describe('one changed character', () => {
   })
 })
 
-describe('one changed byte of a message with all that a signature can have', () => {
+describe('one changed byte of a message whose signature has every feature', () => {
   const components = [
     '@method',
     '@authority',
@@ -174,7 +174,7 @@ describe('one changed byte of a message with all that a signature can have', () 
   })
 
   it.each(texts)(
-    'is refused: each bit of each byte of %s, each byte left out, each doubled',
+    'is refused: each bit of each byte of %s, each byte omitted, each doubled',
     (name, text, put) => {
       expect(accepts(put(text))).toBe(true)
       for (let at = 0; at < text.length; at++) {
@@ -189,7 +189,7 @@ describe('one changed byte of a message with all that a signature can have', () 
     },
   )
 
-  it('is refused with any parameter or component left out, doubled, or in another order', () => {
+  it('is refused with any parameter or component omitted, doubled, or in another order', () => {
     const input = String(message.headers['signature-input'])
     const put = (text: string): PlainMessage => ({
       ...message,

@@ -63,7 +63,7 @@ function refused(code: Rejected['code'], detail: RegExp | string): object {
 }
 
 describe('a signed request', () => {
-  it('passes, and says what must be remembered and until when', async () => {
+  it('passes, with the nonce to remember and its expiry', async () => {
     const message = await signedByClient(
       { method: 'GET', url: 'https://example.com/a?b=c' },
       { nonce: () => nonce },
@@ -116,7 +116,7 @@ describe('a signed request', () => {
     expect(verify(withHeaders(plain, { signature: `sig1=:${mac}:` }), { keys })).toMatchObject({ ok: false })
   })
 
-  it('passes when the inner list is written with more white space, as RFC 9651 allows', () => {
+  it('passes if the inner list has more white space, as RFC 9651 allows', () => {
     const message = signed()
     const spaced = String(message.headers['signature-input'])
       .replace('(', '(  ')
@@ -125,7 +125,7 @@ describe('a signed request', () => {
     expect(verify(withHeaders(message, { 'signature-input': spaced }))).toMatchObject({ ok: true })
   })
 
-  it('passes beside a signature by somebody else, in whatever order and lines', () => {
+  it('passes next to a signature of somebody else, in any order and lines', () => {
     const message = signed()
     const { 'signature-input': input, signature } = message.headers as Record<string, string>
     const others = {
@@ -135,7 +135,7 @@ describe('a signed request', () => {
     expect(verify(withHeaders(message, others))).toMatchObject({ ok: true, label: 'sig1' })
   })
 
-  it('is accepted under a key that overlaps with another', () => {
+  it('is accepted with a key that overlaps with another', () => {
     const keys = parseAppKeys([
       { id: 'key-1', algorithm: 'hmac-sha256', secret: SECRET, notAfter: new Date(NOW + 1).toISOString() },
       { id: 'key-2', algorithm: 'hmac-sha256', secret: SECRET, notBefore: new Date(NOW).toISOString() },
@@ -184,7 +184,7 @@ describe('the time window', () => {
     else expect(result).toEqual(refused('SIGNATURE_EXPIRED', outcome))
   })
 
-  it('refuses each message after the moment until which its nonce is remembered', () => {
+  it('refuses each message after the expiry of its nonce', () => {
     for (const expires of [[], [['expires', created + 7]] as const]) {
       const message = late([['created', created], ...expires])
       const result = verify(message)
@@ -194,7 +194,7 @@ describe('the time window', () => {
     }
   })
 
-  it('tells only the holder of the key that the time is wrong', () => {
+  it('reveals a wrong time only to the holder of the key', () => {
     const forged = signed({ secret: Buffer.alloc(32).toString('base64') })
     expect(verify(forged, { now: NOW + 1e9 })).toMatchObject({ code: 'SIGNATURE_INVALID' })
   })
@@ -208,7 +208,7 @@ describe('what must be covered', () => {
     expect(verify(message)).toEqual(refused('SIGNATURE_INVALID', `not covered: ${name}`))
   })
 
-  it('nothing covered is refused', () => {
+  it('no coverage is refused', () => {
     expect(verify(signed({ components: [] }))).toEqual(
       refused('SIGNATURE_INVALID', 'not covered: @method, @authority, @path, @query'),
     )
@@ -220,18 +220,18 @@ describe('what must be covered', () => {
     expect(verify(message, { rules: { ...RULES, requireDigest: false } })).toMatchObject({ ok: true })
   })
 
-  it('a digest that was sent, also when the policy does not require one', () => {
+  it('a digest that was sent, even if the policy does not require one', () => {
     const message = signed({ method: 'POST', body: 'x', headers: digest })
     expect(verify(message, { rules: { ...RULES, requireDigest: false } })).toEqual(
       refused('SIGNATURE_INVALID', 'not covered: content-digest'),
     )
   })
 
-  it('a body of no bytes needs no digest', () => {
+  it('an empty body needs no digest', () => {
     expect(verify(signed({ method: 'POST', body: '' }))).toMatchObject({ ok: true })
   })
 
-  it('X-Origin when it was sent, and once only', () => {
+  it('X-Origin if it was sent, and only once', () => {
     expect(verify(signed({ headers: { 'x-origin': 'https://a.example' } }))).toEqual(
       refused('SIGNATURE_INVALID', 'not covered: x-origin'),
     )
@@ -247,7 +247,7 @@ describe('what must be covered', () => {
 })
 
 describe('the content', () => {
-  it('that was swapped is a mismatch, and a digest that was swapped with it is no signature', async () => {
+  it('that was exchanged does not match, and exchanging its digest invalidates the signature', async () => {
     const message = await signedByClient({ method: 'POST', url: 'https://example.com/', body: 'one' })
     const other = await signedByClient({ method: 'POST', url: 'https://example.com/', body: 'two' })
     expect(verify({ ...message, body: 'two' })).toEqual(
@@ -549,7 +549,7 @@ describe('refused', () => {
     expect(verify(changed)).toEqual(refused(code, detail))
   })
 
-  it('everything, when the app has no keys', () => {
+  it('everything, if the app has no keys', () => {
     expect(verify(message, { keys: [] })).toEqual(
       refused('SIGNATURE_INVALID', 'no signature was made with a key of the app'),
     )
@@ -567,7 +567,7 @@ describe('refused', () => {
 })
 
 describe('optional parts', () => {
-  it('`alg` may agree with the key, and a tag may be there', () => {
+  it('`alg` may agree with the key, and a tag may be present', () => {
     const parameters: SignatureParameters = [
       ['created', created],
       ['keyid', 'key-1'],
@@ -610,13 +610,13 @@ describe('the tag', () => {
   const verifyTagged = (message: PlainMessage): Verified | Rejected =>
     verifyMessage(messageOf(message), KEYS, RULES, NOW, 'mine')
 
-  it('chooses among signatures by keys of the app, wherever it stands', () => {
+  it('selects among signatures with keys of the app, at any position', () => {
     const [mine, other, none] = [tagged('a', 'mine'), tagged('b', 'other'), tagged('c', undefined)]
     for (const message of [together(mine, other, none), together(none, other, mine), mine])
       expect(verifyTagged(message)).toMatchObject({ ok: true, label: 'a', nonce: `${nonce}-a` })
   })
 
-  it('must be there when it is asked for, and be on one signature only', () => {
+  it('is required if it is configured, on only one signature', () => {
     const missing = refused(
       'SIGNATURE_INVALID',
       'no signature with the tag `mine` was made with a key of the app',
@@ -628,7 +628,7 @@ describe('the tag', () => {
     )
   })
 
-  it('does not make a wrong signature right', () => {
+  it('does not make a wrong signature valid', () => {
     const message = tagged('a', 'other')
     const input = String(message.headers['signature-input']).replace('"other"', '"mine"')
     expect(verifyTagged(withHeaders(message, { 'signature-input': input }))).toMatchObject({ ok: false })

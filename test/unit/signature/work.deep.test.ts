@@ -225,7 +225,7 @@ const SHAPES: readonly (readonly [string, (size: number) => Head])[] = [
   ]),
 ]
 
-describe('the work for a signature that no key has made', () => {
+describe('the work for a forged signature', () => {
   it.each(SHAPES)('grows no faster than the head: %s', (_what, make) => {
     // Once for all that is made when it is first needed.
     const { verify, diagnose } = partsOf(make(64))
@@ -239,7 +239,7 @@ describe('the work for a signature that no key has made', () => {
     }
   })
 
-  it('grows no faster than the head, whatever stands in it', () => {
+  it('grows no faster than the head, whatever it contains', () => {
     const text = fc.constantFrom(
       'a',
       'a=1',

@@ -87,7 +87,7 @@ async function keepOnDisk(...appIds: string[]): Promise<PolicySnapshot> {
 }
 
 describe('diskSnapshot', () => {
-  it('finds after a restart what was kept before, as it was', async () => {
+  it('finds stored data unchanged after a restart', async () => {
     const entry = entryOf('a')
     const first = open()
     first.keep('a', entry)
@@ -99,7 +99,7 @@ describe('diskSnapshot', () => {
     expect(errors).toEqual([])
   })
 
-  it('keeps documents with names that are those of prototypes', async () => {
+  it('stores documents with names of prototype members', async () => {
     const policy: unknown = JSON.parse('{"appId":"a","__proto__":{"off":true}}')
     const snapshot = open()
     snapshot.keep('a', { app: { policy, revision: 1, keys: [] }, readAt: Date.now() })
@@ -108,13 +108,13 @@ describe('diskSnapshot', () => {
     expect(JSON.stringify(found?.app.policy)).toBe(JSON.stringify(policy))
   })
 
-  it('tells apps apart whose ids differ in case only', async () => {
+  it('distinguishes apps whose ids differ only in case', async () => {
     await keepOnDisk('App', 'app')
     expect((await afterRestart('App'))?.app.policy).toMatchObject({ appId: 'App' })
     expect((await afterRestart('app'))?.app.policy).toMatchObject({ appId: 'app' })
   })
 
-  it('opens what an earlier key of the ring has sealed', async () => {
+  it('opens data sealed with an earlier key of the ring', async () => {
     await keepOnDisk('a')
     const rotated = open({ vault: createVault({ keys: [sealingKey('2026-12'), vaultKey] }) })
     expect(await rotated.find('a', 60_000)).toBeDefined()
@@ -129,7 +129,7 @@ describe('diskSnapshot', () => {
     ['finds nothing for an age that is no number', 0, NaN, false],
   ]
   for (const [title, age, maxAge, found] of ages) {
-    it(`${title}, whether it waits or lies on disk`, async () => {
+    it(`${title}, whether it is queued or on disk`, async () => {
       const snapshot = open()
       snapshot.keep('a', entryOf('a', 1, Date.now() - age))
       expect((await snapshot.find('a', maxAge)) !== undefined).toBe(found)
@@ -138,7 +138,7 @@ describe('diskSnapshot', () => {
     })
   }
 
-  it('finds nothing whose time of reading is no time', async () => {
+  it('ignores data with an invalid time', async () => {
     for (const readAt of [NaN, Infinity, undefined as never]) {
       const snapshot = open()
       snapshot.keep('a', { ...entryOf('a'), readAt })
@@ -149,14 +149,14 @@ describe('diskSnapshot', () => {
   })
 })
 
-describe('what lies in the directory', () => {
-  it('is readable by its owner only', async () => {
+describe('the contents of the directory', () => {
+  it('are readable only by the owner', async () => {
     await keepOnDisk('a')
     expect((await stat(directory)).mode & 0o777).toBe(0o700)
     expect((await stat(join(directory, nameOf('a')))).mode & 0o777).toBe(0o600)
   })
 
-  it('tells neither an app id nor a key nor a document', async () => {
+  it('reveal no app id, key or document', async () => {
     await keepOnDisk('the-payroll-app', 'another-app')
     const names = await readdir(directory)
     expect(names).toHaveLength(2)
@@ -222,7 +222,7 @@ describe('damage', () => {
     ['is a link to what never ends', () => inItsPlace(() => symlink('/dev/zero', path('a')))],
   ]
   for (const [kind, damage] of kinds) {
-    it(`a file that ${kind} is not found, and reported without its contents`, async () => {
+    it(`a file that ${kind} is ignored, and reported without its contents`, async () => {
       await keepOnDisk('a', 'b')
       await damage()
       expect(await afterRestart('a')).toBeUndefined()
@@ -232,14 +232,14 @@ describe('damage', () => {
     })
   }
 
-  it('is repaired by the next keep', async () => {
+  it('is repaired by the next write', async () => {
     await keepOnDisk('a')
     await writeFile(path('a'), 'damaged')
     await keepOnDisk('a')
     expect(await afterRestart('a')).toBeDefined()
   })
 
-  it('a link in the place of a file is replaced, and what it leads to stays as it is', async () => {
+  it('a link instead of a file is replaced, and its target is not changed', async () => {
     await mkdir(directory)
     const elsewhere = join(home, 'elsewhere')
     await writeFile(elsewhere, 'untouched')
@@ -251,7 +251,7 @@ describe('damage', () => {
 })
 
 describe('order', () => {
-  it('a thousand keeps of one app end with the last', async () => {
+  it('a thousand writes of one app end with the last', async () => {
     const snapshot = open()
     for (let revision = 1; revision <= 1_000; revision += 1) {
       snapshot.keep('a', entryOf('a', revision))
@@ -262,7 +262,7 @@ describe('order', () => {
     expect(await readdir(directory)).toEqual([nameOf('a')])
   })
 
-  it('a forget ends a keep, however far that has come', async () => {
+  it('a deletion cancels a write at any stage', async () => {
     await keepOnDisk('a')
     for (let turns = 0; turns < 40; turns += 1) {
       const snapshot = open()
@@ -275,7 +275,7 @@ describe('order', () => {
     }
   })
 
-  it('a keep ends a forget, however far that has come', async () => {
+  it('a write cancels a deletion at any stage', async () => {
     for (let turns = 0; turns < 40; turns += 1) {
       const snapshot = await keepOnDisk('a')
       snapshot.forget('a')
@@ -287,7 +287,7 @@ describe('order', () => {
     }
   })
 
-  it('what is forgotten while it is being found is not found', async () => {
+  it('data deleted during a read is not found', async () => {
     for (let turns = 0; turns < 10; turns += 1) {
       const snapshot = await keepOnDisk('a')
       const finding = snapshot.find('a', 60_000)
@@ -297,7 +297,7 @@ describe('order', () => {
     }
   })
 
-  it('never finds what was forgotten, while what follows it is being written', async () => {
+  it('deleted data is never found, even while its successor is being written', async () => {
     const snapshot = await keepOnDisk('a')
     for (let revision = 2; revision < 50; revision += 1) {
       snapshot.forget('a')
@@ -308,7 +308,7 @@ describe('order', () => {
     }
   })
 
-  it('a flush waits for what came before it, not for what comes after', async () => {
+  it('a flush waits for earlier operations, not for later ones', async () => {
     const snapshot = open()
     snapshot.keep('a', entryOf('a'))
     const flushed = snapshot.flush()
@@ -326,8 +326,8 @@ describe('order', () => {
   })
 })
 
-describe('too many at once', () => {
-  it('does not keep the newest, and says so', async () => {
+describe('too many operations at once', () => {
+  it('drop the newest write, and report it', async () => {
     const snapshot = open({ maxPending: 2 })
     for (const appId of ['a', 'b', 'c', 'a']) snapshot.keep(appId, entryOf(appId))
     expect(errors).toEqual([{ error: expect.any(UnavailableError), appId: 'c' }])
@@ -337,7 +337,7 @@ describe('too many at once', () => {
     expect(await afterRestart('c')).toBeUndefined()
   })
 
-  it('forgets everything rather than not to forget one', async () => {
+  it('delete everything rather than fail to delete one', async () => {
     await keepOnDisk('a', 'b')
     const snapshot = open({ maxPending: 1 })
     const finding = snapshot.find('a', 60_000)
@@ -368,7 +368,7 @@ describe('a disk that refuses', () => {
     await rename(join(home, 'aside'), directory)
   }
 
-  it('is reported at once, and at every keep, and never thrown', async () => {
+  it('is reported at once and at every write, without throwing', async () => {
     await block()
     const snapshot = open()
     await snapshot.flush()
@@ -382,7 +382,7 @@ describe('a disk that refuses', () => {
     expect(await snapshot.find('a', 60_000)).toBeUndefined()
   })
 
-  it('loses nothing that it held: the next keep is the next attempt', async () => {
+  it('loses no existing data: the next write is the next attempt', async () => {
     const snapshot = await keepOnDisk('a')
     await block()
     snapshot.keep('a', entryOf('a', 2))
@@ -395,7 +395,7 @@ describe('a disk that refuses', () => {
     expect(await readdir(directory)).toEqual([nameOf('a')])
   })
 
-  it('lets nothing be found that it did not remove', async () => {
+  it('makes data that it did not remove unavailable', async () => {
     const snapshot = await keepOnDisk('a')
     await block()
     snapshot.forget('a')
@@ -409,7 +409,7 @@ describe('a disk that refuses', () => {
     expect((await snapshot.find('a', 60_000))?.app.revision).toBe(2)
   })
 
-  it('leaves nothing of what was forgotten where what follows it cannot be written', async () => {
+  it('leaves nothing of deleted data if the successor cannot be written', async () => {
     const snapshot = await keepOnDisk('a')
     snapshot.forget('a')
     snapshot.keep('a', { ...entryOf('a', 2), app: { policy: 1n, revision: 2, keys: [] } })
@@ -418,14 +418,14 @@ describe('a disk that refuses', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
-  it('leaves no temporary file behind', async () => {
+  it('leaves no temporary files', async () => {
     await mkdir(join(directory, nameOf('a')), { recursive: true })
     await keepOnDisk('a')
     expect(errors).toEqual([{ error: expect.any(UnavailableError), appId: 'a' }])
     expect(await readdir(directory)).toEqual([nameOf('a')])
   })
 
-  it('is made good by the next keep where only the directory was removed', async () => {
+  it('recovers with the next write if only the directory was removed', async () => {
     const snapshot = await keepOnDisk('a')
     await rm(directory, { recursive: true })
     expect(await snapshot.find('a', 60_000)).toBeUndefined()
@@ -435,7 +435,7 @@ describe('a disk that refuses', () => {
     expect(errors).toEqual([])
   })
 
-  it('is not made worse by a listener that throws, or by calls that no type allows', async () => {
+  it('is not affected by a listener that throws, or by invalid calls', async () => {
     const snapshot = open({
       maxPending: 2,
       onError() {
@@ -455,7 +455,7 @@ describe('a disk that refuses', () => {
   })
 })
 
-describe('sweeping', () => {
+describe('cleaning up', () => {
   const fileOf = (char: string): string => char.repeat(64)
   async function put(name: string, age: number): Promise<void> {
     await mkdir(directory, { recursive: true })
@@ -464,7 +464,7 @@ describe('sweeping', () => {
     await utimes(join(directory, name), at, at)
   }
 
-  it('removes what is old or from the future at the start, and nothing that is not ours', async () => {
+  it('removes old files and files from the future at the start, and no foreign files', async () => {
     const foreign = ['notes.txt', `${fileOf('a')}.bak`, fileOf('A'), `x${fileOf('a')}`, fileOf('a').slice(1)]
     const temporary = (char: string): string => `${fileOf(char)}.${'0'.repeat(16)}.tmp`
     for (const name of foreign) await put(name, DAY)
@@ -479,7 +479,7 @@ describe('sweeping', () => {
     expect(errors).toEqual([])
   })
 
-  it('removes later on what grows old, and then rests', async () => {
+  it('removes files when they become old, and then stops', async () => {
     const snapshot = open({ retention: 100 })
     snapshot.keep('a', entryOf('a'))
     await snapshot.flush()
@@ -493,7 +493,7 @@ describe('sweeping', () => {
   })
 })
 
-it('keeps no process alive', async () => {
+it('does not keep the process alive', async () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
   const before = timers()
   await keepOnDisk('a')

@@ -20,8 +20,8 @@ function sourceWith(noteKeyUse?: PolicyStore['noteKeyUse']) {
   return { use: (appId: string, keyId: string) => source.noteKeyUse?.(appId, keyId), told, wait }
 }
 
-describe('the use of keys', () => {
-  it('is told to the store at once, and then at most once a minute for each key', () => {
+describe('the last use of keys', () => {
+  it('is stored at once, and then at most once a minute per key', () => {
     const { use, told, wait } = sourceWith()
     for (let second = 0; second < 125; second += 1) {
       for (let request = 0; request < 10; request += 1) use('a', 'key-1')
@@ -32,7 +32,7 @@ describe('the use of keys', () => {
     expect(told).toEqual(['a key-1', 'a key-1', 'a key-1', 'a key-2', 'b key-1'])
   })
 
-  it('is told with the time of the machine', async () => {
+  it('is stored with the time of the machine', async () => {
     const store = memoryStore([
       { policy: { appId: 'a' }, keys: [{ id: 'k', algorithm: 'hmac-sha256', secret: `${'A'.repeat(43)}=` }] },
     ])
@@ -54,7 +54,7 @@ describe('the use of keys', () => {
     ['answers with no promise', () => undefined as never],
   ]
   it.each(failures)(
-    'fails nothing when the store %s, and is told again a minute later',
+    'causes no failure if the store %s, and is stored again a minute later',
     async (_how, note) => {
       const { use, told, wait } = sourceWith(note)
       use('a', 'k')
@@ -68,7 +68,7 @@ describe('the use of keys', () => {
     },
   )
 
-  it('is left for later while the store does not answer to 64', async () => {
+  it('is postponed while 64 calls are unanswered', async () => {
     let answer = (): void => undefined
     const answered = new Promise<void>((resolve) => (answer = resolve))
     const { use, told } = sourceWith(() => answered)
@@ -80,7 +80,7 @@ describe('the use of keys', () => {
     expect(told.at(-1)).toBe('app-999 k')
   })
 
-  it('is of no interest to a store that cannot note it', () => {
+  it('is not passed to a store that does not support it', () => {
     const source = createPolicySource({ store: { read: async () => undefined } })
     expect(() => source.noteKeyUse?.('a', 'k')).not.toThrow()
   })

@@ -25,8 +25,8 @@ function counting({ held = false } = {}) {
   return { source, asked, answers }
 }
 
-describe('looking apps up by origin, under a flood of invented origins', () => {
-  it('remembers the last thousand, and asks again for those before', async () => {
+describe('finding apps by origin, under a flood of invented origins', () => {
+  it('caches the last thousand, and reads earlier ones again', async () => {
     const { source, asked } = counting()
     for (let index = 0; index < 3_000; index += 1) await source.appsByOrigin(originOf(index))
     expect(asked).toHaveLength(3_000)
@@ -36,7 +36,7 @@ describe('looking apps up by origin, under a flood of invented origins', () => {
     expect(asked).toHaveLength(3_001)
   })
 
-  it('asks for a thousand at once, and could not look for more until one of them is answered', async () => {
+  it('reads a thousand at once, and refuses more until one of them is answered', async () => {
     const { source, asked, answers } = counting({ held: true })
     const flood = Array.from({ length: 1_000 }, (_, index) => source.appsByOrigin(originOf(index)))
     await expect(source.appsByOrigin(ORIGIN)).rejects.toThrow(UnavailableError)
@@ -55,7 +55,7 @@ describe('looking apps up by origin, under a flood of invented origins', () => {
 })
 
 describe('an answer about an origin', () => {
-  it('is remembered for `unknownFor`, and not for longer', async () => {
+  it('is cached for `unknownFor`, and not longer', async () => {
     let now = 0
     let asked = 0
     const store: PolicyStore = {
@@ -76,7 +76,7 @@ describe('an answer about an origin', () => {
     }
   })
 
-  it('that was asked for before a change is not remembered', async () => {
+  it('that was requested before a change is not cached', async () => {
     let listener: StoreListener | undefined
     const answers: ((ids: readonly string[]) => void)[] = []
     const store: PolicyStore = {
@@ -97,7 +97,7 @@ describe('an answer about an origin', () => {
     expect((await after).map(({ appId }) => appId)).toEqual(['a'])
   })
 
-  it('that was asked for before a change is not the answer to those who ask behind it', async () => {
+  it('that was requested before a change is not used for later requests', async () => {
     let listener: StoreListener | undefined
     const answers: ((ids: readonly string[]) => void)[] = []
     const store: PolicyStore = {
@@ -120,7 +120,7 @@ describe('an answer about an origin', () => {
 })
 
 describe('an origin of many apps', () => {
-  it('leads to the 64 that named it last', async () => {
+  it('leads to the 64 apps that added it last', async () => {
     const store = memoryStore(Array.from({ length: 200 }, (_, index) => documentOf(`app-${index}`)))
     const source = createPolicySource({ store })
     const found = (await source.appsByOrigin(ORIGIN)).map(({ appId }) => appId)
@@ -130,7 +130,7 @@ describe('an origin of many apps', () => {
     expect((await source.appsByOrigin(ORIGIN)).map(({ appId }) => appId)).toContain('app-0')
   })
 
-  it('leads to those that can be read; when none of them admits it, it could not look', async () => {
+  it('leads to the readable apps; if none of them admits it, the result is "unavailable"', async () => {
     const memory = memoryStore([documentOf('a'), documentOf('b'), documentOf('c', ['https://c.example'])])
     const damaged = new Set(['b', 'c'])
     const source = createPolicySource({

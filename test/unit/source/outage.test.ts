@@ -10,7 +10,7 @@ afterEach(() => {
   for (const answer of unanswered.splice(0)) answer()
 })
 
-describe('a store that cannot be asked', () => {
+describe('an unreachable store', () => {
   /** `a` was read 0.4 s ago, and from now on no question is answered unless the test does it. */
   async function loadedAndHanging(maxStale = 60_000) {
     const clock = { now: 0 }
@@ -38,7 +38,7 @@ describe('a store that cannot be asked', () => {
     return { source, clock, asked, listener: listener as unknown as StoreListener }
   }
 
-  it('makes the source refuse at once an app of which a change was announced, however fresh the old policy is', async () => {
+  it('makes the source refuse a changed app at once, however fresh the old policy is', async () => {
     const { source, listener } = await loadedAndHanging()
     listener.changed('a', 2)
     expect(source.peek('a')).toBeUndefined()
@@ -46,7 +46,7 @@ describe('a store that cannot be asked', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('makes the source serve an app after a gap in the feed, and ask again meanwhile', async () => {
+  it('makes the source serve an app after a gap in the feed, and read it again meanwhile', async () => {
     const { source, listener, asked, clock } = await loadedAndHanging()
     listener.broken()
     listener.restored()
@@ -61,7 +61,7 @@ describe('a store that cannot be asked', () => {
     expect(source.peek('a')).toMatchObject({ revision: 2 })
   })
 
-  it('makes the source refuse an app after a gap in the feed that was read longer ago than maxStale', async () => {
+  it('makes the source refuse an app after a gap in the feed if it is older than maxStale', async () => {
     const { source, listener, clock } = await loadedAndHanging(1_000)
     listener.restored()
     clock.now = 1_001
@@ -69,7 +69,7 @@ describe('a store that cannot be asked', () => {
   })
 })
 
-describe('a store that has lost what it held', () => {
+describe('a store that has lost its data', () => {
   async function emptied() {
     const clock = { now: 0 }
     const errors: Error[] = []
@@ -90,7 +90,7 @@ describe('a store that has lost what it held', () => {
   }
   const refused = (load: Promise<unknown>): Promise<void> => expect(load).rejects.toThrow(/acceptEmpty/)
 
-  it('makes the source serve known apps for maxStale, and say of no id that there is no such app', async () => {
+  it('makes the source serve known apps for maxStale, and report no app as unknown', async () => {
     const { source, clock } = await emptied()
     expect(source.status().emptied).toBe(true)
     await expect(source.load('a')).resolves.toMatchObject({ revision: 1 })
@@ -105,7 +105,7 @@ describe('a store that has lost what it held', () => {
     await refused(source.load('a'))
   })
 
-  it('has no app for any id once that is accepted', async () => {
+  it('has no apps after the loss is accepted', async () => {
     const { source } = await emptied()
     source.acceptEmpty()
     for (const appId of ['a', 'nobody']) await expect(source.load(appId)).resolves.toBeNull()
@@ -121,7 +121,7 @@ describe('a store that has lost what it held', () => {
     await expect(source.load('a')).resolves.toMatchObject({ revision: 3 })
   })
 
-  it('leads from an origin to the apps that are known, as its index may be lost too', async () => {
+  it('leads from an origin to the known apps, because its index may be lost too', async () => {
     const origin = 'https://example.org'
     let listener: StoreListener | undefined
     let app: StoredApp | undefined = {
@@ -144,7 +144,7 @@ describe('a store that has lost what it held', () => {
     await refused(source.appsByOrigin('https://other.example'))
   })
 
-  it('is told of once, counts as no failing store, and cannot be asked for apps by origin', async () => {
+  it('is reported once, does not count as failing, and cannot find apps by origin', async () => {
     const { source, errors } = await emptied()
     for (const origin of ['https://a.example', 'https://b.example'])
       await refused(source.appsByOrigin(origin))
@@ -154,8 +154,8 @@ describe('a store that has lost what it held', () => {
   })
 })
 
-describe('an app that changes while it is read, again and again', () => {
-  it('is not remembered as unknown when the last answer says that there is no such app', async () => {
+describe('an app that changes repeatedly while it is read', () => {
+  it('is not cached as unknown if the last answer is "no such app"', async () => {
     let listener: StoreListener | undefined
     let reads = 0
     const store: PolicyStore = {
@@ -175,7 +175,7 @@ describe('an app that changes while it is read, again and again', () => {
 })
 
 describe('a read that began before a gap in the feed', () => {
-  it('is made again, since what it answers may be older than what was missed', async () => {
+  it('is repeated, because its answer may be older than the missed changes', async () => {
     let listener: StoreListener | undefined
     const asked: ((app: StoredApp) => void)[] = []
     const source = createPolicySource({

@@ -41,7 +41,7 @@ describe('createPolicySource', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('makes one read of any number of requests for a cold app', async () => {
+  it('reads once for any number of requests for a cold app', async () => {
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store })
     const loads = Array.from({ length: 10_000 }, () => source.load('a'))
@@ -50,7 +50,7 @@ describe('createPolicySource', () => {
     expect(new Set(await Promise.all(loads)).size).toBe(1)
   })
 
-  it('does not remember a failure', async () => {
+  it('does not cache a failure', async () => {
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store })
     const first = source.load('a')
@@ -62,7 +62,7 @@ describe('createPolicySource', () => {
     await expect(second).resolves.toMatchObject({ appId: 'a' })
   })
 
-  it('tells "there is no such app" from "could not look", and remembers the first for a while', async () => {
+  it('distinguishes "no such app" from "unavailable", and caches the first for a while', async () => {
     let now = 0
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store, unknownFor: 50, now: () => now })
@@ -75,7 +75,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('never asks the store for a text that cannot be an app id', () => {
+  it('never reads an invalid app id from the store', () => {
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store })
     for (const text of ['', 'a b', 'a{b}', '../a', 'a'.repeat(129), 'ä', 'a\n'])
@@ -96,7 +96,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('counts age from when a read was begun, since the answer may be as old as that', async () => {
+  it('counts age from the start of a read, because the answer may be that old', async () => {
     let now = 0
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store, maxStale: 100, revalidateAfter: 100, now: () => now })
@@ -108,7 +108,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('reads again in the background once revalidateAfter has passed without a feed, and serves meanwhile', async () => {
+  it('reads again in the background after revalidateAfter without a feed, and serves meanwhile', async () => {
     let now = 0
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store: { read: store.read }, revalidateAfter: 1_000, now: () => now })
@@ -123,7 +123,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toMatchObject({ revision: 2 })
   })
 
-  it('keeps serving within maxStale when the read in the background fails', async () => {
+  it('keeps serving within maxStale if the background read fails', async () => {
     let now = 0
     const errors: unknown[] = []
     const { store, asked } = scriptedStore()
@@ -153,7 +153,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('reads once more when the app changed during a read, so that an old answer is never remembered', async () => {
+  it('reads again if the app changed during a read, so that an old answer is never cached', async () => {
     const { store, asked, listener } = scriptedStore()
     const source = createPolicySource({ store })
     const load = source.load('a')
@@ -166,7 +166,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toMatchObject({ revision: 2 })
   })
 
-  it('drops everything when the feed is whole again, for changes may have been missed', async () => {
+  it('drops everything when the feed is restored, because changes may have been missed', async () => {
     const { store, asked, listener } = scriptedStore()
     const source = createPolicySource({ store })
     const load = source.load('a')
@@ -180,7 +180,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('gives up a read that hangs, and lets a later one succeed', async () => {
+  it('gives up a hanging read, and lets a later one succeed', async () => {
     const { store, asked } = scriptedStore()
     const source = createPolicySource({ store, readTimeout: 20 })
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
@@ -209,7 +209,7 @@ describe('createPolicySource', () => {
     ],
   ]
   for (const [what, read] of unreadable) {
-    it(`is unavailable, and neither unknown nor open, when the store gives ${what}`, async () => {
+    it(`is unavailable, and neither unknown nor open, if the store returns ${what}`, async () => {
       const source = createPolicySource({ store: { read } })
       await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
       expect(source.peek('a')).toBeUndefined()
@@ -238,7 +238,7 @@ describe('createPolicySource', () => {
     expect(watched()).toBe(false)
   })
 
-  it('finds the apps of an origin, and looks once for many', async () => {
+  it('finds the apps of an origin, with one read for many requests', async () => {
     const memory = memoryStore([
       { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example.org'] } } },
       { policy: { appId: 'b', domainProtect: { mode: 'enforce', domains: ['https://*.example.org'] } } },
@@ -268,7 +268,7 @@ describe('createPolicySource', () => {
     ])
   })
 
-  it('keeps everything when the feed is whole again and says that nothing was missed', async () => {
+  it('keeps everything if the restored feed says that nothing was missed', async () => {
     const { store, asked, listener } = scriptedStore()
     const source = createPolicySource({ store })
     const load = source.load('a')
@@ -295,7 +295,7 @@ describe('createPolicySource', () => {
     }
     const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30))
 
-    it('is not taken for the one that was announced: the store is asked again until it has that', async () => {
+    it('is not accepted instead of the announced one: the source reads again until it gets that', async () => {
       const { source, asked, listener } = await loaded(5)
       listener().changed('a', 6)
       const load = source.load('a')
@@ -306,7 +306,7 @@ describe('createPolicySource', () => {
       await expect(load).resolves.toMatchObject({ revision: 6 })
     })
 
-    it('never takes the place of a newer one, and is refused when the store insists', async () => {
+    it('never replaces a newer one, and is refused if the store insists', async () => {
       const { source, listener, store } = await loaded(5)
       listener().changed('a')
       store.read = async () => stored('a', 4)
@@ -314,7 +314,7 @@ describe('createPolicySource', () => {
       expect(source.peek('a')).toBeUndefined()
     })
 
-    it('does not replace a fresh newer one that the store lost in a gap of the feed, and that is told', async () => {
+    it('does not replace a fresh newer one that the store lost in a gap of the feed, and is reported', async () => {
       const { source, listener, store, errors } = await loaded(6)
       store.read = async () => stored('a', 4)
       listener().restored()
@@ -326,7 +326,7 @@ describe('createPolicySource', () => {
       await expect(source.load('a')).resolves.toMatchObject({ revision: 5 })
     })
 
-    it('is all there is once the newer one is too old', async () => {
+    it('is used when the newer one is too old', async () => {
       let now = 0
       const { source, store } = await loaded(6, { maxStale: 1_000, now: () => now })
       store.read = async () => stored('a', 4)
@@ -335,7 +335,7 @@ describe('createPolicySource', () => {
     })
   })
 
-  it('answers although the app changes without end, and remembers only what was current', async () => {
+  it('answers even if the app changes endlessly, and caches only current revisions', async () => {
     let revision = 1
     const { store, listener } = scriptedStore()
     store.read = async () => {
@@ -351,7 +351,7 @@ describe('createPolicySource', () => {
     expect(source.peek('a')).toBeUndefined()
   })
 
-  it('uses matchers again whose section did not change, and the whole app when nothing did', async () => {
+  it('reuses matchers of unchanged sections, and the whole app if nothing changed', async () => {
     const memory = memoryStore()
     const policy = (name: string, domains: string[]) => ({
       appId: 'a',
@@ -373,7 +373,7 @@ describe('createPolicySource', () => {
     expect(second?.policy.domainProtect?.domains).not.toBe(first?.policy.domainProtect?.domains)
   })
 
-  it('takes keys that changed while the revision did not, as in a file that is edited by hand', async () => {
+  it('uses changed keys even without a new revision, as in a file that is edited by hand', async () => {
     const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: 'A'.repeat(43) + '=' }
     let keys: readonly (typeof key)[] = []
     const source = createPolicySource({
@@ -415,7 +415,7 @@ describe('createPolicySource', () => {
       }
     }
 
-    it('is not asked again for half a second after five failures, and nobody waits for it', async () => {
+    it('is not read for half a second after five failures, and nobody waits for it', async () => {
       const { source, reads, errors } = await failing()
       expect(source.status()).toMatchObject({ breaker: 'open', reads: 5, failures: 5 })
       const loads = await Promise.allSettled(
@@ -426,7 +426,7 @@ describe('createPolicySource', () => {
       expect(errors).toHaveLength(5)
     })
 
-    it('is asked by one read after a while, and by all when that succeeds', async () => {
+    it('is tested with one read after a while, and used again if that succeeds', async () => {
       const { source, reads, repair, pass } = await failing()
       pass(1_501)
       const [probe, other] = [source.load('a'), source.load('b')]
@@ -442,7 +442,7 @@ describe('createPolicySource', () => {
       await expect(source.load('b')).resolves.toMatchObject({ appId: 'b' })
     })
 
-    it('is asked again at once when its feed runs again', async () => {
+    it('is used again at once when its feed is restored', async () => {
       const { store, listener } = scriptedStore()
       store.read = async () => Promise.reject(new Error('down'))
       const source = createPolicySource({ store })
@@ -453,7 +453,7 @@ describe('createPolicySource', () => {
       await expect(source.load('a')).resolves.toMatchObject({ appId: 'a' })
     })
 
-    it('is not one that finds a damaged app: other apps are read', async () => {
+    it('does not include one with a damaged app: other apps are read', async () => {
       const source = createPolicySource({
         store: {
           read: async (appId) => {
@@ -468,7 +468,7 @@ describe('createPolicySource', () => {
     })
   })
 
-  it('holds policies of maxBytes at the most, and says when one alone takes more', async () => {
+  it('holds policies of at most maxBytes, and reports a single one that is larger', async () => {
     const domains = (count: number): string[] =>
       Array.from({ length: count }, (_, index) => `https://x${index}.example`)
     const errors: Error[] = []
@@ -504,7 +504,7 @@ describe('createPolicySource', () => {
     await Promise.all(loads.slice(0, -1))
   })
 
-  it('reads any number of different cold apps, of which the store is asked for 64 at once', async () => {
+  it('reads any number of different cold apps, 64 at a time', async () => {
     let [asked, most] = [0, 0]
     const store: PolicyStore = {
       async read(appId) {
@@ -523,7 +523,7 @@ describe('createPolicySource', () => {
     expect(most).toBe(64)
   })
 
-  it('does not take a busy process for a store that gives no answer', async () => {
+  it('does not mistake a busy process for an unresponsive store', async () => {
     const store: PolicyStore = {
       read: (appId) => new Promise((resolve) => setTimeout(() => resolve(stored(appId)), 1)),
     }
@@ -533,7 +533,7 @@ describe('createPolicySource', () => {
     expect((await loads).filter(({ status }) => status === 'rejected')).toEqual([])
   })
 
-  it('tells how it is doing', async () => {
+  it('reports its status', async () => {
     let now = 0
     const { store, asked, listener } = scriptedStore()
     const source = createPolicySource({ store, now: () => now })

@@ -59,7 +59,7 @@ async function digestIn(source: PolicySource): Promise<string | undefined> {
 }
 
 describe('named lists', () => {
-  it('are known by the digest of all that they hold, and not by a revision, which a restored store gives again', async () => {
+  it('are identified by the digest of their contents, and not by a revision, which a restored store may repeat', async () => {
     const many = ranges(...Array.from({ length: 700 }, (_, index) => `10.0.${index >> 8}.${index & 255}`))
     const digests = [ranges('192.0.2.0/24'), many, many.slice(0, 512), many.slice(0, 699)].map(
       async (entries) => {
@@ -74,7 +74,7 @@ describe('named lists', () => {
     expect(await digestIn(createPolicySource({ store: gone }))).toBeUndefined()
   })
 
-  it('admit what they hold, and nobody where the store has no such list', async () => {
+  it('admit their entries, and nobody if the store has no such list', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['office', 'gone'] }) }])
     await store.writeList('office', ranges('192.0.2.0/24', '2001:db8::/32'), 0)
     const source = createPolicySource({ store })
@@ -84,7 +84,7 @@ describe('named lists', () => {
     expect(await judge(createPolicySource({ store: { read: store.read } }), '192.0.2.7')).toBe(outside)
   })
 
-  it('refuse what `denyLists` hold, whatever admits it, and everybody where there is no such list', async () => {
+  it('in `denyLists` refuse their entries, whatever admits them, and everybody if there is no such list', async () => {
     const section = { ranges: ['0.0.0.0/0'], lists: ['office'], denyLists: ['bad'] }
     const store = memoryStore([{ policy: policy(section) }])
     await store.writeList('office', ranges('192.0.2.0/24'), 0)
@@ -97,7 +97,7 @@ describe('named lists', () => {
     await eventually(async () => (await judge(source, '192.0.2.8')).includes('does not exist'))
   })
 
-  it('are replaced as a whole in all apps that name them, which are not read again', async () => {
+  it('are replaced completely in all apps that name them, without reading these again', async () => {
     const store = memoryStore([
       { policy: policy({ lists: ['office'] }) },
       { policy: policy({ lists: ['office'] }, 'b') },
@@ -116,7 +116,7 @@ describe('named lists', () => {
     expect(source.status().listBytes).toBeGreaterThan(0)
   })
 
-  it('stop to admit by an entry at its moment, and still admit by a wider one', async () => {
+  it('stop admitting an entry when it expires, and still admit a wider one', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['office'] }) }])
     await store.writeList(
       'office',
@@ -158,7 +158,7 @@ describe('named lists', () => {
     expect(reads).toBe(1)
   })
 
-  it('are "could not look" when they cannot be read, and used for at most maxStale when they were', async () => {
+  it('are unavailable if they cannot be read, and used for at most maxStale after they were read', async () => {
     let now = 0
     let down = true
     const memory = memoryStore([{ policy: policy({ lists: ['office'] }) }])
@@ -180,7 +180,7 @@ describe('named lists', () => {
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('are read from their beginning again when they were replaced while they were read', async () => {
+  it('are read again from the beginning if they are replaced during the read', async () => {
     const memory = memoryStore([{ policy: policy({ lists: ['office'] }) }])
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)
     let looks = 0
@@ -203,7 +203,7 @@ describe('named lists', () => {
     expect(looks).toBe(2)
   })
 
-  it('are read anew after a gap in the feed, although their revision looks the same', async () => {
+  it('are read again after a gap in the feed, even if their revision is the same', async () => {
     const memory = memoryStore([{ policy: policy({ lists: ['office'] }) }])
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)
     let listener: StoreListener | undefined
@@ -233,7 +233,7 @@ describe('named lists', () => {
     ],
   ]
   for (const [what, entry] of unusable) {
-    it(`are unreadable, and their apps with them, when a store gives ${what}`, async () => {
+    it(`are unreadable, like their apps, if a store returns ${what}`, async () => {
       let closed = false
       const store: PolicyStore = {
         read: memoryStore([{ policy: policy({ ranges: ['0.0.0.0/0'], denyLists: ['bad'] }) }]).read,
@@ -255,7 +255,7 @@ describe('named lists', () => {
     })
   }
 
-  it('are used for maxStale after they were read, however fresh the app is that names them', async () => {
+  it('are used for maxStale after they were read, however fresh their app is', async () => {
     const memory = memoryStore(['a', 'b'].map((appId) => ({ policy: policy({ lists: ['office'] }, appId) })))
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)
     let now = 0
@@ -283,7 +283,7 @@ describe('named lists', () => {
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('are used on when the store has lost what it held, as apps are', async () => {
+  it('remain in use if the store has lost its data, like apps', async () => {
     const memory = memoryStore([{ policy: policy({ lists: ['office'], denyLists: ['blocked'] }) }])
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)
     await memory.writeList('blocked', ranges('192.0.2.9'), 0)
@@ -307,7 +307,7 @@ describe('named lists', () => {
     expect(await judge(source, '192.0.2.9')).toBe('the address is in a list of `denyLists`')
   })
 
-  it('are written and compiled in slices, between which the process does other work', async () => {
+  it('are written and compiled in slices, between which the process can do other work', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['many'] }) }])
     const many = Array.from({ length: 100_000 }, (_, index) => ({
       range: `${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}.0/24`,

@@ -58,7 +58,7 @@ function started(store: PolicyStore, options: object = {}): PolicySource {
 }
 
 describe('a source with a snapshot', () => {
-  it('serves what an earlier process has read, keys included, while the store cannot be asked', async () => {
+  it('serves what an earlier process has read, including keys, while the store is unreachable', async () => {
     await earlierProcess()
     const source = started(storeThatIsDown().store)
     const app = await source.load('a')
@@ -69,7 +69,7 @@ describe('a source with a snapshot', () => {
     await expect(source.load('b')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('serves it no longer than maxStale after it was read, whatever process has read it', async () => {
+  it('serves it at most maxStale after it was read, by whichever process', async () => {
     await earlierProcess()
     let ahead = 0
     const options = { maxStale: 600_000, revalidateAfter: 600_000, now: () => Date.now() + ahead }
@@ -85,7 +85,7 @@ describe('a source with a snapshot', () => {
     ).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('keeps nothing that changed while it was read', async () => {
+  it('stores nothing that changed while it was read', async () => {
     const memory = memoryStore([{ policy, keys: [key] }])
     let listener: StoreListener | undefined
     await earlierProcess({
@@ -114,7 +114,7 @@ describe('a source with a snapshot', () => {
     await expect(later.load('a')).resolves.toBeNull()
   })
 
-  it('does not use it once the app has changed', async () => {
+  it('does not use it after the app has changed', async () => {
     await earlierProcess()
     const { store, feed } = storeThatIsDown()
     const source = started(store)
@@ -122,7 +122,7 @@ describe('a source with a snapshot', () => {
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('does not use it once the feed has run and may have announced what was missed', async () => {
+  it('does not use it after the feed was connected and may have announced changes', async () => {
     await earlierProcess()
     const { store, feed } = storeThatIsDown()
     const source = started(store)
@@ -130,7 +130,7 @@ describe('a source with a snapshot', () => {
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('does not use it when the store has looked and found damage, or an app that is gone', async () => {
+  it('does not use it if the store has found damage, or a removed app', async () => {
     await earlierProcess()
     const { store } = storeThatIsDown()
     store.read = async () => Promise.reject(new UnreadableError('damaged'))

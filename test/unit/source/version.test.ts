@@ -26,20 +26,20 @@ async function readTwice(first: StoredApp, second: StoredApp) {
   return [await source.load('a'), await source.load('a')] as const
 }
 
-describe('an app whose store tells its version', () => {
-  it('is known again by it, and its document is never serialised', async () => {
+describe('an app whose store provides a version', () => {
+  it('is recognised by it, without serialising its document', async () => {
     const [one, other] = [counted('v', 'n'), counted('v', 'n')]
     const [before, after] = await readTwice(one.app, other.app)
     expect(after).toBe(before)
     expect(one.serialised() + other.serialised()).toBe(0)
   })
 
-  it('is compiled again when the version is another, though the revision is not', async () => {
+  it('is compiled again if the version has changed, even if the revision has not', async () => {
     const [before, after] = await readTwice(counted('v', 'n').app, counted('w', 'm').app)
     expect(after).not.toBe(before)
   })
 
-  it('is compared by its content when a reading has no version', async () => {
+  it('is compared by its content if a read has no version', async () => {
     const [one, other] = [counted(undefined, 'n'), counted(undefined, 'n')]
     const [before, after] = await readTwice(one.app, other.app)
     expect(after).toBe(before)

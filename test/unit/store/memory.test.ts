@@ -15,7 +15,7 @@ namedListContract('memory', { describe, it }, async () => ({
 }))
 
 describe('memoryStore', () => {
-  it('begins with the documents that it is given', async () => {
+  it('starts with the given documents', async () => {
     const store = memoryStore([{ policy: { appId: 'a' } }])
     expect(await store.read('a')).toEqual({ policy: { appId: 'a' }, revision: 1, keys: [] })
   })
@@ -26,7 +26,7 @@ describe('memoryStore', () => {
     expect(await store.appsByOrigin?.('https://x.example.org')).toEqual(['a'])
   })
 
-  it('has written although a listener throws, and tells the others', async () => {
+  it('has written even if a listener throws, and notifies the others', async () => {
     const store = memoryStore()
     const heard: string[] = []
     const silent = { broken: () => undefined, restored: () => undefined }
@@ -52,7 +52,7 @@ describe('memoryStore', () => {
     microtask.mockRestore()
   })
 
-  it('remembers when keys were used that an app has, and of no others', async () => {
+  it('records the last use of existing keys, and of no others', async () => {
     const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
     const store = memoryStore([{ policy: { appId: 'a' } }])
     const lastUsed = async () => (await store.keys('a'))?.map((listed) => listed.lastUsed)
@@ -66,7 +66,7 @@ describe('memoryStore', () => {
     expect(await lastUsed()).toEqual([undefined])
   })
 
-  it('keeps a hundred revisions of an app for its history', async () => {
+  it('keeps a hundred revisions of each app', async () => {
     const store = memoryStore()
     for (let revision = 0; revision < 105; revision += 1)
       await store.write({ policy: { appId: 'a', name: `n${revision}` } }, revision)
@@ -75,13 +75,13 @@ describe('memoryStore', () => {
     expect([history[0]?.revision, history.at(-1)?.revision]).toEqual([105, 6])
   })
 
-  it('removes no app whose id can be that of no app', async () => {
+  it('removes no app with an invalid id', async () => {
     for (const appId of ['', 'a/b', '__proto__ ', 7 as never])
       for (const replaces of [0, 1])
         await expect(memoryStore().remove(appId, replaces)).rejects.toBeInstanceOf(RevisionConflict)
   })
 
-  it('finds at most 64 apps by one origin, those that named it last', async () => {
+  it('finds at most 64 apps by origin, those that added it last', async () => {
     const domainProtect = { mode: 'enforce' as const, domains: ['https://example.org'] }
     const store = memoryStore(
       Array.from({ length: 70 }, (_, index) => ({ policy: { appId: `a${index}`, domainProtect } })),
@@ -90,12 +90,12 @@ describe('memoryStore', () => {
     expect([found.length, found.includes('a5'), found.includes('a6')]).toEqual([64, false, true])
   })
 
-  it('refuses two documents of one app, and a document that is not good, at construction', () => {
+  it('refuses two documents of one app, and an invalid document, at construction', () => {
     expect(() => memoryStore([{ policy: { appId: 'a' } }, { policy: { appId: 'a' } }])).toThrow(PolicyError)
     expect(() => memoryStore([{ policy: { appId: 'a', name: 5 as never } }])).toThrow(/`name`/)
   })
 
-  it('stores hosts in ASCII, so that history, difference and index of origins have one spelling', async () => {
+  it('stores hosts in ASCII, so that history, differences and the index of origins have one spelling', async () => {
     const store = memoryStore()
     const policyOf = (...domains: string[]) => ({ appId: 'a', domainProtect: { mode: 'enforce', domains } })
     await store.write({ policy: policyOf('https://b\u00fccher.example') }, 0)
@@ -110,7 +110,7 @@ describe('memoryStore', () => {
     expect(await store.appsByOrigin?.('https://xn--4ca.example')).toEqual(['a'])
   })
 
-  it('refuses to begin with two apps that have the same key, and shows nothing of its secret', () => {
+  it('refuses to start with two apps that have the same key, without showing its secret', () => {
     const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
     const documents = ['a', 'b'].map((appId) => ({ policy: { appId }, keys: [key] }))
     expect(() => memoryStore(documents)).toThrow(ConfigError)
@@ -126,7 +126,7 @@ describe('lintKeys', () => {
     secret: fill.repeat(43) + '=',
   })
 
-  it('finds each key, id and secret, that an earlier app has too', () => {
+  it('finds each key whose id and secret an earlier app has too', () => {
     const findings = lintKeys([
       { appId: 'a', keys: [key('k', 'A'), key('l', 'A')] },
       { appId: 'b', keys: [key('k', 'E'), key('l', 'A')] },

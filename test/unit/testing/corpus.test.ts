@@ -38,7 +38,7 @@ function reasonHere(text: string, found: string, reason: string): string {
 
 const callback = urlSetOf(['https://example.org/callback/'])
 
-describe('a hostile return URL is refused, by the entries it is aimed at and by a plain one', () => {
+describe('a hostile return URL is refused by the entries that it targets and by a plain one', () => {
   it.each(hostileReturnUrls.map((line) => [line.class, title(line.url), line] as const))(
     '%s: %s',
     (_class, _url, line) => {
@@ -65,7 +65,7 @@ describe('a rightful return URL is admitted', () => {
   )
 })
 
-describe('a hostile origin is refused, by the entries it is aimed at and by a plain one', () => {
+describe('a hostile origin is refused by the entries that it targets and by a plain one', () => {
   const lines = [...hostileOrigins, ...unsendableOrigins]
   it.each(lines.map((line) => [line.class, title(line.origin), line] as const))(
     '%s: %s',
@@ -104,12 +104,12 @@ describe('the corpora', () => {
     ['hostile return URLs', 784, hostileReturnUrls],
     ['rightful return URLs', 234, rightfulReturnUrls],
     ['hostile origins', 313, hostileOrigins],
-  ])('hold at least so many %s: %d, and no line twice', (_what, count, lines) => {
+  ])('contain at least this many %s: %d, without duplicates', (_what, count, lines) => {
     expect(lines.length).toBeGreaterThanOrEqual(count)
     expect(keysOf(lines).size).toBe(lines.length)
   })
 
-  it('are aimed at entries that a policy takes, and cannot be changed', () => {
+  it('target valid entries of a policy, and cannot be changed', () => {
     for (const { policy } of [...hostileReturnUrls, ...rightfulReturnUrls])
       expect(() =>
         parsePolicy({ appId: 'a', returnUrlGuard: { mode: 'enforce', urls: policy } }),
@@ -122,7 +122,7 @@ describe('the corpora', () => {
       for (const line of lines) expect(Object.isFrozen(line)).toBe(true)
   })
 
-  it('hold as origins only what arrives in a header as it was sent', () => {
+  it('contain only origins that can be sent unchanged in a header', () => {
     for (const { origin } of hostileOrigins) {
       expect(new Headers({ origin }).get('origin')).toBe(origin)
       expect(origin).toMatch(/^[ -~]*$/)

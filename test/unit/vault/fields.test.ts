@@ -22,7 +22,7 @@ function fieldsOf(options: Partial<FieldVaultOptions> = {}): FieldVault {
 const reason = (name: string) => expect.objectContaining({ code: 'UNAVAILABLE', reason: name })
 
 describe('a field vault', () => {
-  it('opens what it has sealed, and never seals a value to the same twice', async () => {
+  it('opens what it has sealed, and never seals a value to the same text twice', async () => {
     const fields = fieldsOf()
     await fc.assert(
       fc.asyncProperty(
@@ -55,7 +55,7 @@ describe('a field vault', () => {
     expect(Buffer.from(sealed, 'base64url')).toHaveLength(133)
   })
 
-  it('opens nothing in another region, tenant, model, field or for another person', async () => {
+  it('opens no value in another region, tenant, model or field, or for another person', async () => {
     const people = memoryPeople()
     const usual = { people, region: 'europe', tenant: 'shop', model: 'person' }
     const fields = fieldsOf(usual)
@@ -87,14 +87,14 @@ describe('a field vault', () => {
     expect(await fields.open('ada', 'email', sealed)).toBe('ada@example.org')
   })
 
-  it('binds each name by itself, so that no two places have the same', async () => {
+  it('binds each name separately, so that no two places have the same binding', async () => {
     const fields = fieldsOf()
     const sealed = await fields.seal('a', 'b","c', 'value')
     expect(await failure(fields.open('c","a', 'b', sealed))).toBeInstanceOf(Error)
     await expect(fields.open('a', 'b', sealed)).rejects.toThrow(reason('SEALED_CHANGED'))
   })
 
-  it('refuses whatever is not what it has sealed', async () => {
+  it('refuses everything that it has not sealed', async () => {
     const fields = fieldsOf()
     const sealed = await fields.seal('ada', 'email', 'ada@example.org')
     const later = Buffer.from(sealed, 'base64url')
@@ -108,7 +108,7 @@ describe('a field vault', () => {
       )
   })
 
-  it('cannot be read any more once the person is erased, by anybody', async () => {
+  it('cannot be read by anybody after the person is erased', async () => {
     const people = memoryPeople()
     const [fields, other] = [fieldsOf({ people }), fieldsOf({ people, maxAge: 1 })]
     const sealed = await fields.seal('ada', 'email', 'ada@example.org')
@@ -124,7 +124,7 @@ describe('a field vault', () => {
     expect(await fields.open('ada', 'email', again)).toBe('ada@example.com')
   })
 
-  it('does not remember a key that it has read while the person was erased', async () => {
+  it('does not cache a key that was read while the person was erased', async () => {
     const people = memoryPeople()
     const sealed = await fieldsOf({ people }).seal('ada', 'email', 'x')
     let answer: () => void = () => undefined
@@ -145,7 +145,7 @@ describe('a field vault', () => {
     await expect(fields.open('ada', 'email', sealed)).rejects.toThrow(reason('SEALED_PERSON_ERASED'))
   })
 
-  it('makes one key for a person whom several meet at once', async () => {
+  it('creates one key for a person, even with concurrent writers', async () => {
     const people = memoryPeople()
     const each = Array.from({ length: 20 }, () => fieldsOf({ people }))
     const sealed = await Promise.all(each.map((fields, at) => fields.seal('ada', 'email', String(at))))
@@ -155,7 +155,7 @@ describe('a field vault', () => {
     )
   })
 
-  it('tells a store that is away from a person who is erased', async () => {
+  it('distinguishes an unreachable store from an erased person', async () => {
     const away = async (): Promise<never> => Promise.reject(new Error('away'))
     const never = (): Promise<never> => new Promise(() => undefined)
     const sealed = await fieldsOf().seal('ada', 'email', 'x')
@@ -168,7 +168,7 @@ describe('a field vault', () => {
     await expect(broken.seal('ada', 'email', 'x')).rejects.toThrow('away')
   })
 
-  it('refuses names and values that it could not give back', async () => {
+  it('refuses names and values that it could not restore', async () => {
     const fields = fieldsOf()
     for (const person of ['', undefined, 7])
       await expect(fields.seal(person as string, 'email', 'x')).rejects.toThrow(/the id of a person must/)
@@ -177,7 +177,7 @@ describe('a field vault', () => {
     await expect(fields.seal('ada', 'email', '\uD83D')).rejects.toThrow(/half a character/)
   })
 
-  it('shows neither key nor value when it is printed', async () => {
+  it('shows neither key nor value when printed', async () => {
     const people = memoryPeople()
     const fields = fieldsOf({ people })
     await fields.seal('ada', 'email', 'ada@example.org')
@@ -193,7 +193,7 @@ describe('a blind index', () => {
     city: { beacon: 8 },
   } as const
 
-  it('finds a value again in any spelling that counts as the same', () => {
+  it('finds a value in any equivalent spelling', () => {
     const fields = fieldsOf({ indexes, indexVault })
     const [index] = fields.index('email', 'Ada@Example.org')
     expect(index).toMatch(/^index\.[A-Za-z0-9_-]{22}$/)
@@ -203,7 +203,7 @@ describe('a blind index', () => {
     expect(fields.index('phone', 'Ada')).not.toEqual(fields.index('phone', 'ada'))
   })
 
-  it('is another one for each region, tenant, model and field', () => {
+  it('differs for each region, tenant, model and field', () => {
     const places = [{}, { region: 'world' }, { tenant: 'shop' }, { model: 'staff' }].map((place) =>
       fieldsOf({ indexes: { a: { unique: true }, b: { unique: true } }, indexVault, ...place }),
     )
@@ -211,13 +211,13 @@ describe('a blind index', () => {
     expect(new Set(all).size).toBe(8)
   })
 
-  it('keeps as few bits as a beacon says, so that values fall together', () => {
+  it('has only the bits of a beacon, so that values collide', () => {
     const fields = fieldsOf({ indexes, indexVault })
     const values = new Set(Array.from({ length: 5_000 }, (_, at) => fields.index('city', `city ${at}`)[0]))
     expect(values.size).toBe(256)
   })
 
-  it('rotates: the first is that of the new key, the old one is looked for too', () => {
+  it('rotates: the first one uses the new key, and the old one is searched too', () => {
     const keys = [
       { id: 'b', key: randomBytes(32) },
       { id: 'a', key: randomBytes(32) },
@@ -228,12 +228,12 @@ describe('a blind index', () => {
     expect(after.index('email', 'x@y.z')[0]).toMatch(/^b\./)
   })
 
-  it('is not there for a field that has none', () => {
+  it('is not available for a field without one', () => {
     expect(() => fieldsOf().index('email', 'x')).toThrow(/there is no index for the field `email`/)
     expect(() => fieldsOf({ indexes, indexVault }).index('toString', 'x')).toThrow(/there is no index/)
   })
 
-  it.each(['email', 'phone'])('of %s refuses a value that is long, or no string', (field) => {
+  it.each(['email', 'phone'])('of %s refuses a value that is too long, or not a string', (field) => {
     const fields = fieldsOf({ indexes, indexVault })
     expect(fields.index(field, 'x'.repeat(4_096))).toHaveLength(1)
     for (const value of ['x'.repeat(4_097), undefined, 7])

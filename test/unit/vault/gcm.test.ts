@@ -64,7 +64,7 @@ describe('AES-256-GCM', () => {
     },
   )
 
-  it('opens nothing that is cut off, at whatever length', () => {
+  it('opens nothing that is truncated, at any length', () => {
     const secret = createSecretKey(hex(KEY))
     const sealed = encrypt(secret, hex(''), hex(LONG))
     for (let length = 0; length < sealed.length; length += 1)
@@ -73,7 +73,7 @@ describe('AES-256-GCM', () => {
       )
   })
 
-  it('takes base64url in one spelling only', () => {
+  it('accepts base64url in only one spelling', () => {
     expect(bytesOf('AAA')).toEqual(Buffer.of(0, 0))
     for (const text of ['AAB', 'AA=', 'AA+', 'A A', 'AA\n', 'A'])
       expect(() => bytesOf(text)).toThrow(expect.objectContaining({ reason: 'SEALED_DAMAGED' }))

@@ -8,7 +8,7 @@ import { argon2id, blake2b } from '../../support/argon2id.ts'
 const fill = (length: number, value: number): Buffer => Buffer.alloc(length, value)
 
 describe('the oracle for argon2id', () => {
-  it('gives the test vector of RFC 9106, 5.3', () => {
+  it('matches the test vector of RFC 9106, 5.3', () => {
     const input = { lanes: 4, memory: 32, passes: 3, length: 32 }
     const given = { password: fill(32, 1), salt: fill(16, 2), secret: fill(8, 3), associated: fill(12, 4) }
     expect(argon2id({ ...input, ...given }).toString('hex')).toBe(
@@ -16,7 +16,7 @@ describe('the oracle for argon2id', () => {
     )
   })
 
-  it('hashes by the same BLAKE2b as Node', () => {
+  it('has the same BLAKE2b as Node', () => {
     for (const length of [0, 1, 127, 128, 129, 300]) {
       const content = fill(length, 5)
       expect(blake2b(content, 64).toString('hex')).toBe(
@@ -27,7 +27,7 @@ describe('the oracle for argon2id', () => {
 })
 
 describe('the library for argon2id', () => {
-  it('gives what the oracle gives', () => {
+  it('agrees with the oracle', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 1, maxLength: 80 }),
@@ -59,14 +59,14 @@ describe('the library for argon2id', () => {
 })
 
 describe('hashPassword', () => {
-  it('makes a hash of argon2id with the costs of OWASP, another one each time', async () => {
+  it('creates an argon2id hash with the costs of OWASP, a different one each time', async () => {
     const [one, other] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')])
     expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
     expect(one).not.toBe(other)
     expect(needsRehash(one)).toBe(false)
   })
 
-  it('is verified with the right password alone, however its characters are composed', async () => {
+  it('is verified only with the right password, in any Unicode normalisation', async () => {
     const stored = await hashPassword('na\u00efve horse')
     expect(await verifyPassword(stored, 'nai\u0308ve horse')).toBe(true)
     for (const wrong of ['naive horse', 'na\u00efve hors', 'na\u00efve horse ', ''])
@@ -83,7 +83,7 @@ describe('hashPassword', () => {
     await expect(hashPassword(password as string)).rejects.toMatchObject({ code: 'USAGE_INVALID' })
   })
 
-  it('takes a hash of argon2id by another program', async () => {
+  it('accepts an argon2id hash of another program', async () => {
     // Of the reference implementation's own tests: `password`, `somesalt`, 2 passes of 64 MiB.
     const stored = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'
     expect(await verifyPassword(stored, 'password')).toBe(true)
@@ -101,7 +101,7 @@ describe('hashPassword', () => {
     '$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
     '$argon2id$v=19$m=19456,t=100000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
   ]
-  it.each(unreadable)('says that %j is no hash, and verifies nothing by it', async (stored) => {
+  it.each(unreadable)('rejects %j as a hash, and verifies nothing with it', async (stored) => {
     await expect(verifyPassword(stored, 'password')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       unreadable: true,
@@ -111,14 +111,14 @@ describe('hashPassword', () => {
 })
 
 describe('createPasswords', () => {
-  it('asks for a new hash when the costs are others', async () => {
+  it('requests a new hash if the costs differ', async () => {
     const [before, after] = [createPasswords({ memory: 7_168, passes: 5 }), createPasswords()]
     const stored = await before.hash('correct horse')
     expect([before.needsRehash(stored), after.needsRehash(stored)]).toEqual([false, true])
     expect(await after.verify(stored, 'correct horse')).toBe(true)
   })
 
-  it('does the same work for somebody who does not exist: one hash, with the costs of now', async () => {
+  it('does the same work for an unknown person: one hash, with the current costs', async () => {
     const passwords = createPasswords({ atOnce: 1 })
     const stored = await passwords.hash('correct horse')
     await passwords.verify(undefined, 'warm up')
@@ -134,7 +134,7 @@ describe('createPasswords', () => {
     expect(await passwords.verify(undefined, 'correct horse')).toBe(false)
   })
 
-  it('does no more work for a text that is too long to be a password, whatever characters it has', async () => {
+  it('does no more work for a text that is too long, whatever its characters', async () => {
     const passwords = createPasswords({ atOnce: 1 })
     const stored = await passwords.hash('correct horse')
     const cpuOf = async (password: string): Promise<number> => {
@@ -150,7 +150,7 @@ describe('createPasswords', () => {
     expect(long / short).toBeLessThan(5)
   })
 
-  it('lets as many work at once as it says, and refuses when too many wait', async () => {
+  it('limits concurrent work, and refuses if too many wait', async () => {
     const passwords = createPasswords({ atOnce: 1, waiting: 2 })
     await passwords.verify(undefined, 'warm up')
     const order: number[] = []

@@ -39,7 +39,7 @@ const service = { unwrap: async (wrapped: Uint8Array) => wrapped.map((byte) => 2
 const wrapped = Buffer.from(bytes.map((byte) => 255 - byte)).toString('base64')
 
 describe('a provider of keys', () => {
-  it('reads a variable of the environment', async () => {
+  it('reads an environment variable', async () => {
     expect(await opened(environmentKey('KEY', { KEY: `${key}\n` }))).toBe('text')
   })
 
@@ -48,18 +48,18 @@ describe('a provider of keys', () => {
       expect(await opened(fileKey(await keyFile(content)))).toBe('text')
   })
 
-  it('reads what a program writes, without a shell', async () => {
+  it('reads the output of a program, without a shell', async () => {
     const print = (text: string): KeyProvider =>
       commandKey(process.execPath, ['-e', 'process.stdout.write(process.argv[1])', text])
     expect(await opened(print(`${key}\n`))).toBe('text')
     await expect(opened(print('$(echo SECRET)'))).rejects.toThrow(/`openVault.keys\[0\].from` must be/)
   })
 
-  it('has a service decrypt what lies encrypted', async () => {
+  it('lets a service decrypt an encrypted key', async () => {
     expect(await opened(wrappedKey(service, wrapped))).toBe('text')
   })
 
-  it('makes a ring of several, with destroyed ones among them', async () => {
+  it('creates a ring of several keys, including destroyed ones', async () => {
     const vault = await openVault({
       keys: [
         { id: 'old', state: 'destroyed' },
@@ -72,7 +72,7 @@ describe('a provider of keys', () => {
   })
 })
 
-describe('a provider that is set up wrongly is refused by name, without its key:', () => {
+describe('a wrongly configured provider is refused by name, without its key:', () => {
   const wrong: [string, () => KeyProvider | Promise<KeyProvider>, RegExp][] = [
     ['a variable that is not set', () => environmentKey('KEY', {}), /`environmentKey\("KEY"\)` is missing/],
     ['an empty variable', () => environmentKey('KEY', { KEY: '' }), /`environmentKey\("KEY"\)` must be set/],
@@ -112,7 +112,7 @@ describe('a provider that is set up wrongly is refused by name, without its key:
   })
 })
 
-describe('a provider that cannot be asked', () => {
+describe('an unreachable provider', () => {
   const away: [string, KeyProvider, RegExp][] = [
     ['a program that fails', commandKey(process.execPath, ['-e', 'process.exit(3)', 'SECRET']), /failed: 3/],
     ['a program that is not there', commandKey('/no/such/program'), /failed: ENOENT/],
@@ -132,7 +132,7 @@ describe('a provider that cannot be asked', () => {
       /did not return a key/,
     ],
   ]
-  it.each(away)('%s is told from one that is set up wrongly', async (_, from, message) => {
+  it.each(away)('%s is distinguished from a wrong configuration', async (_, from, message) => {
     await expect(opened(from)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringMatching(message),

@@ -36,7 +36,7 @@ async function expectAllToOpen(people: PeopleStore, sealed: Map<string, string>)
 }
 
 describe('reseal', () => {
-  it('brings people to the new key, and says what still needs the old one on the way', async () => {
+  it('moves people to the new key, and reports what still needs the old one meanwhile', async () => {
     const people = memoryPeople()
     const sealed = await madePeople(people, 1_200)
     const holders = [fieldsOf(both, people)]
@@ -65,7 +65,7 @@ describe('reseal', () => {
     })
   })
 
-  it('goes on where it was ended', async () => {
+  it('continues where it was stopped', async () => {
     const people = memoryPeople()
     const sealed = await madePeople(people, 1_200)
     const ending = new AbortController()
@@ -82,7 +82,7 @@ describe('reseal', () => {
     await expectAllToOpen(people, sealed)
   })
 
-  it('leaves what others have changed meanwhile, brings back nobody who was erased, and looks again', async () => {
+  it('keeps concurrent changes, restores nobody who was erased, and checks again', async () => {
     const people = memoryPeople()
     const sealed = await madePeople(people, 20)
     const erased = fieldsOf(before, people)
@@ -114,7 +114,7 @@ describe('reseal', () => {
     })
   })
 
-  it('is not done while something cannot be opened, and says what and why', async () => {
+  it('is not done while something cannot be opened, and reports what and why', async () => {
     const people = memoryPeople()
     await madePeople(people, 2)
     const stranger = createVault({ keys: [{ id: 'x', key: randomBytes(32) }] })
@@ -131,7 +131,7 @@ describe('reseal', () => {
     })
   })
 
-  it('is not done when others change everything again and again', async () => {
+  it('is not done if others change everything repeatedly', async () => {
     const people = memoryPeople()
     await madePeople(people, 3)
     const busy = { ...people, replace: async () => false }
@@ -139,7 +139,7 @@ describe('reseal', () => {
     expect([report.done, report.sealedBy]).toEqual([false, { unknown: 3 }])
   })
 
-  it('goes through the people of the audit too, whose pseudonyms stay', async () => {
+  it('includes the people of the audit, whose pseudonyms do not change', async () => {
     const store = memoryPeople()
     const old = auditPeople({ store, vault: before })
     await old.named([{ kind: 'field', person: 'name-of-ada' } as never])
@@ -150,7 +150,7 @@ describe('reseal', () => {
     expect(await auditPeople({ store, vault: after }).pseudonymsOf('name-of-ada')).toEqual(pseudonyms)
   })
 
-  it('removes a copy whose context is not known', async () => {
+  it('removes a copy with an unknown context', async () => {
     const copies = new Set([before.seal('1', 'c'), both.seal('2', 'c')])
     const holder: SealedHolder = {
       sealedPlaces: () => [

@@ -10,7 +10,7 @@ const first = key('2026-11')
 const second = key('2026-12')
 
 describe('createVault', () => {
-  it('opens what it has sealed, and never seals a text to the same twice', () => {
+  it('opens what it has sealed, and never seals a text to the same result twice', () => {
     const vault = createVault({ keys: [first] })
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (text, context) => {
@@ -35,7 +35,7 @@ describe('createVault', () => {
     )
   })
 
-  it('opens nothing of which a character was changed, were it one whose bits say nothing', () => {
+  it('opens nothing with a changed character, even one with unused bits', () => {
     const vault = createVault({ keys: [first] })
     for (const text of ['', 'a', 'ab']) {
       const sealed = vault.seal(text, 'context')
@@ -68,7 +68,7 @@ describe('createVault', () => {
     expect(() => createVault({ keys: [second] }).open(old, 'c')).toThrow(/which the vault does not have/)
   })
 
-  it('rotates by states: the active key seals wherever it stands, a destroyed one opens nothing', () => {
+  it('rotates with states: the active key seals at any position, a destroyed one opens nothing', () => {
     const old = createVault({ keys: [first] }).seal('text', 'c')
     const both = createVault({ keys: [first, { ...second, state: 'active' }] })
     expect(both.keys).toEqual([
@@ -88,7 +88,7 @@ describe('createVault', () => {
     expect(after.fingerprints('x', 'c')).toHaveLength(1)
   })
 
-  it('says why it does not open something', () => {
+  it('reports why it does not open something', () => {
     const vault = createVault({ keys: [first] })
     const sealed = vault.seal('texts', 'c')
     const reasons: [string, string][] = [
@@ -104,7 +104,7 @@ describe('createVault', () => {
     expect(vault.keyIdOf('text')).toBeUndefined()
   })
 
-  it('does not open what names another key, even one of the same bytes', () => {
+  it('does not open a text that names another key, even with the same bytes', () => {
     const same = { id: '2027-01', key: first.key }
     const vault = createVault({ keys: [first, same] })
     const sealed = vault.seal('text', 'context')
@@ -114,7 +114,7 @@ describe('createVault', () => {
     expect(() => vault.open(renamed, 'context')).toThrow('was changed')
   })
 
-  it('shows no key when it is printed', () => {
+  it('shows no key when printed', () => {
     expect(inspect(createVault({ keys: [first] }), { depth: 9, showHidden: true })).not.toContain(first.key)
   })
 
@@ -158,7 +158,7 @@ describe('createVault', () => {
     })
   }
 
-  it('tells everything that is wrong at once, and no key', () => {
+  it('reports all problems at once, without a key', () => {
     const given = { kes: 1, keys: [{ id: 'a b', key: 'SECRET' }, first, first, 7] }
     let thrown: unknown
     try {
@@ -176,7 +176,7 @@ describe('createVault', () => {
     expect(String(thrown)).not.toMatch(/SECRET/)
   })
 
-  it('gives the same fingerprints for the same content in the same context, the first by the key that seals', () => {
+  it('creates the same fingerprints for the same content and context, first that of the sealing key', () => {
     const [one, both] = [createVault({ keys: [first] }), createVault({ keys: [second, first] })]
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (content, other, context) => {

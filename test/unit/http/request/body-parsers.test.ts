@@ -9,7 +9,7 @@ const policy: PolicyInput = {
 }
 const guard = ipWhitelist({ policies: createPolicySource({ store: memoryStore([{ policy }]) }) })
 
-it('`bodyParsers()` is one handler, beside which Express types the handler of a route', async () => {
+it('`bodyParsers()` is one handler, and Express still infers the types of a route handler next to it', async () => {
   const app = express()
   app.post('/login', bodyParsers(), guard, (req, res) => {
     // The compiler knows `req` and `res` without a type.

@@ -26,7 +26,7 @@ function found({ option, facts, socket = serverAt({ port: 80 }) }: Case): string
   return clientAddressReader(option, 'test.clientAddress')?.find(req, { ...usual, ...facts })?.address.text
 }
 
-describe('the client address by an option', () => {
+describe('the client address from an option', () => {
   it.each<[what: string, expected: string | undefined, given: Case]>([
     ['is what a trusted proxy says', CLIENT, { option: TRUSTED }],
     ['is the peer that is not trusted', '192.0.2.8', { option: TRUSTED, facts: { peer: '192.0.2.8' } }],
@@ -72,7 +72,7 @@ describe('the client address by an option', () => {
     expect(found(given)).toBe(expected)
   })
 
-  it('is known of the requests that a server on a Unix socket still serves while it closes', () => {
+  it('is known for requests that a server on a Unix socket still serves while it closes', () => {
     const { server } = serverAt('/run/app.sock')
     const given = { option: UNIX, facts: { peer: undefined }, socket: { server } }
     expect(found(given)).toBe(CLIENT)

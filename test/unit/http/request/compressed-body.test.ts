@@ -21,13 +21,13 @@ async function unpacked(coding: string, bytes: Uint8Array, limit = 1_000): Promi
 describe.each(PACKERS)('a body in the coding %s', (coding, pack) => {
   const packed = pack(TEXT)
 
-  it('is unpacked', async () => {
+  it('is decompressed', async () => {
     expect(isUnpackable(coding)).toBe(true)
     expect(await unpacked(coding, packed)).toBe(TEXT)
     expect(await unpacked(coding, packed, TEXT.length)).toBe(TEXT)
   })
 
-  it('is refused when more is in it than the limit', async () => {
+  it('is refused if its content exceeds the limit', async () => {
     expect(await unpacked(coding, packed, TEXT.length - 1)).toBe('413 entity.too.large')
     expect(await unpacked(coding, pack('x'.repeat(1_000_000)))).toBe('413 entity.too.large')
   })
@@ -38,14 +38,14 @@ describe.each(PACKERS)('a body in the coding %s', (coding, pack) => {
     ['it is cut off', packed.subarray(0, -1)],
     ['it is not compressed', Buffer.from(TEXT)],
     ['it is empty', Buffer.alloc(0)],
-  ])('is refused when %s', async (_what, bytes) => {
+  ])('is refused if %s', async (_what, bytes) => {
     expect(await unpacked(coding, bytes)).toBe('400 entity.unpack.failed')
   })
 })
 
 describe('another coding', () => {
   it.each(['', 'identity', 'zstd', 'GZIP', 'compress', 'gzip, br', '__proto__'])(
-    'is not known: %s',
+    'is not supported: %s',
     (coding) => {
       expect(isUnpackable(coding)).toBe(false)
     },

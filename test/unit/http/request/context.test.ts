@@ -16,7 +16,7 @@ function urlOf(text: string): ReturnUrl {
 }
 
 describe('the context of a request', () => {
-  it('is found where a guard has made it, and nowhere else', () => {
+  it('is found if a guard has created it, and only then', () => {
     const req = { headers: {}, rawHeaders: [], socket: {} } as unknown as GuardRequest
     expect(findContext(req)).toBeUndefined()
     const context = createContext(req)
@@ -26,7 +26,7 @@ describe('the context of a request', () => {
     expect(findContext(forged as unknown as GuardRequest)).toBeUndefined()
   })
 
-  it('keeps the first name that it gets, and has a random one without', () => {
+  it('keeps the first id that it gets, and otherwise has a random one', () => {
     const named = contextOf()
     named.name(undefined)
     named.name('first')
@@ -39,7 +39,7 @@ describe('the context of a request', () => {
     expect(contextOf().requestId).not.toBe(contextOf().requestId)
   })
 
-  it('has the return URLs of all guards, and the last first one by itself', () => {
+  it('has the return URLs of all guards, and the first one of the last guard separately', () => {
     const context = contextOf()
     expect([context.returnUrl, context.returnUrls]).toEqual([undefined, {}])
     context.approve([
@@ -55,7 +55,7 @@ describe('the context of a request', () => {
     expect(context.returnUrlNamed('toString')).toBeUndefined()
   })
 
-  it('knows the grant of the policy that gave it, and of no other', () => {
+  it('has the grant of its own policy, and of no other', () => {
     const context = contextOf()
     const [one, other] = [1, 2].map(() => compilePolicy(readPolicy({ appId: 'a' })))
     if (one === undefined || other === undefined) throw new TypeError('there are two')
@@ -65,7 +65,7 @@ describe('the context of a request', () => {
     expect(context.grantBy(other)).toBeUndefined()
   })
 
-  it('lets a page read what all policies that judge a request let it read', () => {
+  it('lets a page read what all judging policies allow', () => {
     const context = contextOf()
     const exposedHeaders = ['x-a', 'x-b']
     expect(context.narrowCors({ credentials: true, exposedHeaders })).toEqual({
@@ -81,7 +81,7 @@ describe('the context of a request', () => {
     })
   })
 
-  it('keeps what each mount leaves for itself', () => {
+  it('keeps the data of each mount', () => {
     const context = contextOf()
     const [one, other] = [{}, Symbol('other')]
     context.keep(one, 1)

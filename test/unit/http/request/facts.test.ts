@@ -81,7 +81,7 @@ describe('the authority of a request', () => {
   })
 })
 
-describe('what shows a browser', () => {
+describe('the evidence of a browser', () => {
   const PREFLIGHT = { origin: 'https://example.org', 'access-control-request-method': 'PUT' }
   it.each<[what: string, evidence: string | undefined, facts: NodeFacts]>([
     ['is nothing of a server', undefined, factsOf()],
@@ -97,7 +97,7 @@ describe('what shows a browser', () => {
   })
 })
 
-describe('the client address by Express', () => {
+describe('the client address from Express', () => {
   /** A request behind one proxy, as Express makes it. */
   const expressFacts = (trust: unknown, more: Given = {}): NodeFacts => {
     const app = typeof trust === 'function' ? (trust as express.Express) : express().set('trust proxy', trust)
@@ -126,7 +126,7 @@ describe('the client address by Express', () => {
     expect(facts.address(undefined)?.address.text).toBe(address)
   })
 
-  it('is what `req.ip` says where a program has replaced what Express asks for it', () => {
+  it('is `req.ip` if a program has replaced the function that Express uses', () => {
     const app = express()
     app.set('trust proxy fn', () => true)
     expect([app.get('trust proxy'), expressFacts(app).address(undefined)?.address.text]).toEqual([
@@ -138,7 +138,7 @@ describe('the client address by Express', () => {
   it.each([
     ['the application', (app: express.Express) => app.request],
     ['all applications', (app: express.Express) => Object.getPrototypeOf(app.request) as object],
-  ])('is what `req.ip` says where a program has redefined it for %s', (_whose, prototypeOf) => {
+  ])('is `req.ip` if a program has redefined it for %s', (_whose, prototypeOf) => {
     const app = express()
     const prototype = prototypeOf(app)
     const before = Object.getOwnPropertyDescriptor(prototype, 'ip')

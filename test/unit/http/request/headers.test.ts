@@ -9,8 +9,8 @@ function of(rawHeaders: readonly string[], headers: unknown = {}): HeaderLines {
 
 const NAMES = ['host', 'x-a', 'x-b', 'signature', 'constructor', '__proto__']
 
-describe('the lines of a head', () => {
-  it('are found by name in order of arrival, whatever the case and the number of lines', () => {
+describe('header lines', () => {
+  it('are found by name in order of arrival, for any case and number of lines', () => {
     const line = fc.tuple(
       fc.constantFrom(...NAMES, 'X-A', 'Host', 'SIGNATURE', 'x-c'),
       fc.string({ maxLength: 3 }),
@@ -33,7 +33,7 @@ describe('the lines of a head', () => {
     expect(sizes.size).toBe(2)
   })
 
-  it('of a long head are looked at once, however many names are asked for', () => {
+  it('of a long header section are read once, for any number of names', () => {
     let looks = 0
     const lines = Array.from({ length: 1000 }, (_, at) => [`x-${at}`, 'a']).flat()
     const counted = new Proxy(lines, {
@@ -47,7 +47,7 @@ describe('the lines of a head', () => {
     expect(looks).toBe(2000)
   })
 
-  it('of an adapter without `rawHeaders` come from `headers`, and what should be one string and is not is unreadable', () => {
+  it('of an adapter without `rawHeaders` come from `headers`, and are unreadable if not a single string', () => {
     const rows: [unknown, string[], string | undefined][] = [
       ['https://example.org', ['https://example.org'], 'https://example.org'],
       ['', [''], ''],
@@ -72,7 +72,7 @@ describe('the lines of a head', () => {
   })
 })
 
-describe('a head', () => {
+describe('a header section', () => {
   const complete = (lines: number, server: unknown): boolean => {
     const rawHeaders = Array.from({ length: lines }, (_, index) => [`x-${index}`, '']).flat()
     return new HeaderLines({ rawHeaders, headers: {}, socket: { server } }).complete
@@ -86,11 +86,11 @@ describe('a head', () => {
     ['of a server that keeps all', 2_000, { maxHeadersCount: 0 }, true],
     ['of a server that does not say how many it keeps', 1_000, { maxHeadersCount: null }, false],
     ['without a server', 1_000, undefined, false],
-  ])('%s may lack lines or not', (_what, lines, server, expected) => {
+  ])('%s may or may not lack lines', (_what, lines, server, expected) => {
     expect(complete(lines, server)).toBe(expected)
   })
 
-  it('of any length has no readable line where one that should stand once stands twice', () => {
+  it('of any length has no readable line for a singleton header that occurs twice', () => {
     for (const length of [0, 100]) {
       const rest = Array.from({ length }, (_, index) => [`x-${index}`, '']).flat()
       expect(of(['host', 'a', ...rest]).one('host')).toBe('a')

@@ -50,12 +50,12 @@ describe('holdBody', () => {
     expect(await answerOf(holding(), text)).toBe(answer)
   })
 
-  it('refuses where somebody reads already, who would take the bytes from those behind', async () => {
+  it('refuses if somebody is already reading, who would take the bytes from later readers', async () => {
     const reads = (req: GuardRequest): void => void req.on('readable', () => undefined)
     expect(await answerOf(holding(reads), post('Content-Length: 3', 'abc'))).toBe('500 stream.not.readable')
   })
 
-  it('lets a stream flow on that flowed before', async () => {
+  it('resumes a stream that was flowing', async () => {
     let seen = ''
     const flows = (req: GuardRequest): void =>
       void req.on('data', (data: Buffer) => (seen += data.toString()))
@@ -73,7 +73,7 @@ describe('awaitContent', () => {
   it.each([
     ['some', post('Transfer-Encoding: chunked', '3\r\nabc\r\n0\r\n\r\n'), 'true'],
     ['none', post('Transfer-Encoding: chunked', '0\r\n\r\n'), 'false'],
-  ])('tells that there is %s, without an error', async (_what, text, answer) => {
+  ])('reports that there is %s, without an error', async (_what, text, answer) => {
     const listener: RequestListener = (req, res) => {
       res.shouldKeepAlive = false
       awaitContent(req, (error, hasContent) => {

@@ -26,7 +26,7 @@ describe('readMember', () => {
     expect(read(text, 'url')).toEqual({ value })
   })
 
-  it('finds nothing that an object has by birth', () => {
+  it('finds no inherited members', () => {
     for (const name of ['constructor', 'toString', '__proto__', 'constructor.name'])
       expect(read('{}', name)).toEqual({ value: undefined })
   })
@@ -67,13 +67,13 @@ describe('readMember', () => {
   })
 
   it.each(['', '{', '{"options":{"url":"x"}', "{'url':'x'}", '{"a":1}{"a":1}', '\ufeff{}', 'nul'])(
-    'refuses %j, which is no JSON',
+    'refuses %j, which is not JSON',
     (text) => {
       expect(read(text)).toEqual({ problem: 'malformed body' })
     },
   )
 
-  it('says what a reader of the written members says', () => {
+  it('agrees with a reader of the written members', () => {
     type Written = string | readonly Written[] | { readonly members: readonly (readonly [string, Written])[] }
     const name = fc.constantFrom('options', 'url', 'u', 'a"b', 'a\\', '{', '}', ',', ':')
     const { written } = fc.letrec<{ written: Written }>((tie) => ({

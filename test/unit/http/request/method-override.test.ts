@@ -10,7 +10,7 @@ function request(method: string, headers: Record<string, unknown>, originalMetho
   } as unknown as GuardRequest
 }
 
-describe('the method of a request as it was received', () => {
+describe('the received method of a request', () => {
   it.each<[string, GuardRequest, string, object]>([
     [
       'is the one that handlers see',

@@ -20,7 +20,7 @@ describe('the id of a request', () => {
     ['\u00e4', undefined],
     [7, undefined],
     [undefined, undefined],
-  ])('that an option gives as %j is %j', (given, id) => {
+  ])('is %j for the result %j of the option', (given, id) => {
     expect(readRequestId(() => given as string, req, 10)).toBe(id)
   })
 })
@@ -33,7 +33,7 @@ describe('the places of return URLs', () => {
     [true, false, false],
     [false, true, false],
     [false, false, false],
-  ])('with one name may be left out if all say so: %s and %s', async (first, second, optional) => {
+  ])('with one name are optional only if all are: %s and %s', async (first, second, optional) => {
     const places = [
       { query: 'next', name: 'n', optional: first },
       { body: 'next', name: 'n', optional: second },
@@ -43,7 +43,7 @@ describe('the places of return URLs', () => {
     ])
   })
 
-  it('are refused where one stands twice', () => {
+  it('are refused if one is repeated', () => {
     for (const places of [
       [{ query: 'a' }, { query: 'a' }],
       [{ body: 'a' }, { body: 'a', name: 'b' }],

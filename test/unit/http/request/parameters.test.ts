@@ -60,14 +60,14 @@ describe('readQueryParameter', () => {
   })
 
   it.each(['%', '%ED%A0%80', '%ff', '%C3', 'a%zz', '%u0041'])(
-    'refuses %s, which nobody can decode',
+    'refuses %s, which cannot be decoded',
     (value) => {
       expect(query(`return_url=${value}`)).toEqual({ problem: 'encoding' })
     },
   )
 
   it.each(['https://example.org/?a[]=1', 'x]=', 'x%5d=y'])(
-    'refuses %s, of which some parsers make a name',
+    'refuses %s, which some parsers treat as a name',
     (value) => {
       expect(query(`return_url=${value}`)).toEqual({ problem: 'encoding' })
       expect(query(`return_url=${encodeURIComponent(value)}`)).toEqual({ value })
@@ -89,13 +89,13 @@ describe('readQueryParameter', () => {
       expect(readQueryParameter(target, 'return_url')).toEqual({ problem: 'fragment in the request target' })
   })
 
-  it('takes a name in brackets as it is declared', () => {
+  it('uses a name with brackets as declared', () => {
     expect(query('back[url]=x&back[code]=y', 'back[url]')).toEqual({ value: 'x' })
     expect(query('back[url][]=x', 'back[url]')).toEqual({ problem: 'repeated' })
     expect(query('back=x&back[url]=y', 'back[url]')).toEqual({ problem: 'repeated' })
   })
 
-  it('finds one text only where every parser in use finds that text', () => {
+  it('finds a text only if every common parser finds the same', () => {
     const simple = (text: string): unknown => parseSimple(text)['return_url']
     const app = express().set('query parser', 'extended')
     const parseExtended = app.get('query parser fn') as (text: string) => Record<string, unknown>
@@ -149,7 +149,7 @@ describe('readBodyParameter', () => {
     expect(readBodyParameter({ kind: 'none' }, undefined, ['return_url'])).toEqual({ value: undefined })
   })
 
-  it('reads what is nested: members of members, and a form in brackets', () => {
+  it('reads nested values: members of members, and form fields with brackets', () => {
     expect(body('{"options":{"redirect":{"url":"x"}}}', JSON_TYPE, 'options.redirect.url')).toEqual({
       value: 'x',
     })
@@ -188,13 +188,13 @@ describe('readBodyParameter', () => {
     expect(body(text, type)).toEqual({ problem: 'malformed body' })
   })
 
-  it('tells a body that is not at hand from none', () => {
+  it('distinguishes an unavailable body from none', () => {
     expect(readBodyParameter({ kind: 'unavailable' }, JSON_TYPE, ['return_url'])).toEqual({
       problem: 'body not kept',
     })
   })
 
-  it('answers whatever bytes it is given, without an exception', () => {
+  it('never throws, for any bytes', () => {
     const alphabet = fc.constantFrom(
       ...'{}[]":,\\&=%+;u0an',
       'return_url',

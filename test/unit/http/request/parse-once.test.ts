@@ -3,7 +3,7 @@ import { BodyReader, QueryReader } from '../../../../src/http/request/parameters
 
 const bodyOf = (text: string) => ({ kind: 'bytes', bytes: Buffer.from(text) }) as const
 
-describe('what is read for many places', () => {
+describe('input that is read for many places', () => {
   afterEach(() => {
     jest.restoreAllMocks()
   })
@@ -32,7 +32,7 @@ describe('what is read for many places', () => {
     expect(pairsFound()).toBe(8)
   })
 
-  it('is read anew where the bytes or their type are others', () => {
+  it('is read again if the bytes or their type differ', () => {
     const body = bodyOf('a=1')
     const reader = new BodyReader(body, 'application/json')
     expect(reader.isOf(body, 'application/json')).toBe(true)

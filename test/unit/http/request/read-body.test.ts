@@ -41,13 +41,13 @@ describe('the bytes of a body', () => {
     expect(await read(requestOf(chunks, headers))).toBe(expected)
   })
 
-  it('are not text that somebody has decoded', async () => {
+  it('are not decoded text', async () => {
     const req = requestOf(['abc'], CHUNKED)
     req.setEncoding('utf8')
     expect(await read(req)).toBe('500 stream.encoding.set')
   })
 
-  it('may fail behind a refusal without harm to the process', async () => {
+  it('may fail after a refusal without harm to the process', async () => {
     const req = requestOf(['abcdefghijk', 'l'], CHUNKED)
     expect(await read(req)).toBe('413 entity.too.large')
     // Without a listener this would throw.

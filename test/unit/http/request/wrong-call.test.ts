@@ -34,7 +34,7 @@ describe('a guard that is called with', () => {
     ['a Hono context', [{ req: { raw: fetched } }, next], '`portcullisHono`'],
     ['nothing', [], 'something else'],
     ['null', [null, null, null], 'something else'],
-  ])('%s says so, and how to mount it there', (_what, given, message) => {
+  ])('%s reports it, and how to mount the guard there', (_what, given, message) => {
     const error = thrown(...given)
     expect(error.message).toContain('`ipWhitelist` was called with ')
     expect(error.message).toContain(message)
@@ -42,7 +42,7 @@ describe('a guard that is called with', () => {
     expect(error.message).not.toContain('secret')
   })
 
-  it('a request and response of Node, but without `next`, says so and answers nothing', async () => {
+  it('a request and a response of Node, but without `next`, reports it and does not answer', async () => {
     let said = ''
     const listener: RequestListener = (req, res) => {
       said = thrown(req, res).message

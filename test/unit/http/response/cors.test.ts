@@ -35,7 +35,7 @@ function written({ method = 'GET', headers = { origin: ORIGIN }, before = {}, se
 const ALLOWED = { 'access-control-allow-origin': ORIGIN }
 const VARY_PREFLIGHT = 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'
 
-describe('what a decision about an origin writes', () => {
+describe('the headers for a decision about an origin', () => {
   it.each<[what: string, given: Case, headers: object]>([
     ['names the origin', {}, { ...ALLOWED, vary: 'Origin' }],
     ['says nothing but `Vary` of a refused origin', { settings: 'refused' }, { vary: 'Origin' }],

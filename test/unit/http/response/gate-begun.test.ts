@@ -47,21 +47,21 @@ async function wireOf(agrees: (part: number) => boolean) {
   }
 }
 
-describe('a response whose parts are agreed to one by one', () => {
-  it('leaves whole when all are, and the connection goes on', async () => {
+describe('a response whose parts are approved one by one', () => {
+  it('is sent completely if all are approved, and the connection stays open', async () => {
     const { wire, wholeAnswerLeft } = await wireOf(() => true)
     expect(wire).toMatch(/1234567890HTTP\/1\.1 200 OK\r\n[^]*second$/)
     expect(wholeAnswerLeft).toBe(true)
   })
 
-  it('is cut when the second is refused: no other answer can stand behind what has left', async () => {
+  it('is cut off if the second part is refused, because no other answer can follow the sent bytes', async () => {
     const { wire, wholeAnswerLeft } = await wireOf((part) => part === 1)
     expect(wire).toMatch(/\r\n\r\n12345$/)
     expect(wire).not.toMatch(/refused|503|67890|second/)
     expect(wholeAnswerLeft).toBe(false)
   })
 
-  it('is another one when the first is refused, and says that the connection closes', async () => {
+  it('is replaced if the first part is refused, with `Connection: close`', async () => {
     const { wire, wholeAnswerLeft } = await wireOf(() => false)
     expect(wire).toMatch(/^HTTP\/1\.1 503 [^]*\r\nConnection: close\r\n[^]*refused/i)
     expect(wire).not.toMatch(/12345|67890|second/)

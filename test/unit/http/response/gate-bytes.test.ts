@@ -89,7 +89,7 @@ const keepers: [string, () => void | Promise<void>][] = [
   ['agrees in a moment', () => sleep(3)],
 ]
 
-describe('gateResponse, seen by a caller', () => {
+describe('gateResponse, as seen by a caller', () => {
   for (const [how, before] of keepers) {
     for (const [what, handler] of handlers) {
       for (const method of ['GET', 'HEAD', 'POST']) {
@@ -120,7 +120,7 @@ describe('gateResponse, seen by a caller', () => {
     ],
   ]
   for (const [how, before] of refusals) {
-    it(`sends the refusal in place of the answer, and none of its headers, when the keeper ${how}`, async () => {
+    it(`sends the refusal instead of the answer, without its headers, when the keeper ${how}`, async () => {
       const handler: Handler = (_req, res) => {
         res.setHeader('x-secret', '1')
         res.statusCode = 200
@@ -143,7 +143,7 @@ describe('gateResponse, seen by a caller', () => {
     })
   }
 
-  it('cuts the connection when a part was sent already', async () => {
+  it('closes the connection if a part was already sent', async () => {
     let parts = 0
     const handler: Handler = (_req, res) => {
       res.write('first')
@@ -158,7 +158,7 @@ describe('gateResponse, seen by a caller', () => {
     })
   })
 
-  it('harms nothing when the caller goes away meanwhile', async () => {
+  it('causes no harm if the caller disconnects meanwhile', async () => {
     const faults: unknown[] = []
     const listener = gated((_req, res) => void res.end('late'), { before: () => sleep(40) })
     await listening(listener, async (origin, server) => {

@@ -122,7 +122,7 @@ const steps: Record<string, Step> = {
 }
 
 describe('gateResponse, on the wire', () => {
-  it('sends, of any sequence of calls, byte for byte what leaves without it', async () => {
+  it('sends the same bytes as without it, for any sequence of calls', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...Object.keys(steps)), { minLength: 1, maxLength: 8 }),
@@ -169,7 +169,7 @@ describe('gateResponse, on the wire', () => {
     )
   }, 120_000)
 
-  it('never splits an answer that is sent twice', async () => {
+  it('never splits an answer if `end` is called twice', async () => {
     const wire = await wireOf(
       gateAnd(later, (res) => {
         res.setHeader('content-length', 11)
@@ -186,7 +186,7 @@ describe('gateResponse, on the wire', () => {
     ])
   })
 
-  it('lets no hint leave ahead of what it waits for, and lets the refusal follow hints that have left', async () => {
+  it('sends no hint before its approval, and allows a refusal after sent hints', async () => {
     const refused = await wireOf(
       gateAnd(refusing, (res) => {
         res.writeEarlyHints({ link: '</u/alice@example.org>; rel=preload' })
@@ -208,7 +208,7 @@ describe('gateResponse, on the wire', () => {
     expect(answersIn(wire)).toEqual([{ status: 503, body: 'refused' }])
   })
 
-  it('lets 100 pass, so that an upload which waits for it goes on', async () => {
+  it('sends 100 at once, so that a waiting upload continues', async () => {
     let asked = 0
     const server = createServer()
     server.on('checkContinue', (req: Parameters<RequestListener>[0], res: ServerResponse) => {
@@ -256,7 +256,7 @@ describe('gateResponse, on the wire', () => {
     ['res.destroy with an error', (res) => void res.destroy(new Error('mail'))],
   ]
   for (const [what, cut] of cuts) {
-    it(`sends a complete answer of any size although ${what} was called behind it`, async () => {
+    it(`sends a complete answer of any size even if ${what} was called after it`, async () => {
       const big = 'x'.repeat(3_000_000)
       const wire = await wireOf(
         gateAnd(later, (res) => {
@@ -271,13 +271,13 @@ describe('gateResponse, on the wire', () => {
     })
   }
 
-  it('writes what is given to `socket.end` only when its keeper has agreed', async () => {
+  it('writes the data of `socket.end` only after the keeper has approved', async () => {
     const raw = 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw'
     expect(await wireOf(gateAnd(later, (res) => res.socket?.end(raw)))).toBe(raw)
     expect(await wireOf(gateAnd(refusing, (res) => res.socket?.end(raw)))).not.toContain('raw')
   })
 
-  it('holds what a handler writes to the socket of a response that it has detached', async () => {
+  it('holds data that a handler writes to the socket of a detached response', async () => {
     const raw = 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw'
     const detach: (res: ServerResponse) => void = (res) => {
       const { socket } = res.req
@@ -301,7 +301,7 @@ describe('gateResponse, on the wire', () => {
   for (const [outer, make] of Object.entries(makers)) {
     for (const [inner, makeInner] of Object.entries(makers)) {
       for (const how of ['mounted', 'called'] as const) {
-        it(`holds what a sub-app of ${inner} answers that is ${how} in ${outer}`, async () => {
+        it(`holds the answer of a sub-app of ${inner} that is ${how} in ${outer}`, async () => {
           const sub = makeInner()
           sub.get('/first', (_req, res) => void res.json({ secret: true }))
           const app = make()
@@ -316,7 +316,7 @@ describe('gateResponse, on the wire', () => {
         })
       }
 
-      it(`holds what ${outer} answers behind a sub-app of ${inner} that has passed the request on`, async () => {
+      it(`holds the answer of ${outer} after a sub-app of ${inner} that has passed the request on`, async () => {
         const app = make()
         app.use((_req, res, next) => {
           gateResponse(res, refusing)
@@ -390,7 +390,7 @@ describe('gateResponse, on the wire', () => {
     }
   }
 
-  it('asks every keeper that was added, and the first answers where any refuses', async () => {
+  it('asks every keeper that was added, and the first one answers if any refuses', async () => {
     const asked: string[] = []
     const keeper = (name: string, result: () => Promise<void>): GateKeeper => ({
       before: () => (asked.push(name), result()),
@@ -423,7 +423,7 @@ describe('gateResponse, on the wire', () => {
     )
   })
 
-  it('asks with the status of the head where hints stand ahead of it in one piece', async () => {
+  it('asks with the status of the final head if hints precede it in one chunk', async () => {
     const told: unknown[] = []
     const keeper: GateKeeper = { ...later, before: (status) => (told.push(status), sleep(2)) }
     const wire = await wireOf(
@@ -466,7 +466,7 @@ describe('gateResponse, on the wire', () => {
       ['agrees', later, 'whole'],
       ['refuses', refusing, 'refused'],
     ] as const) {
-      it(`holds on any stream that a server takes for a connection: one ${what}, when the keeper ${how}`, async () => {
+      it(`holds on any stream that a server uses as a connection: one ${what}, when the keeper ${how}`, async () => {
         const server = createServer(
           gateAnd(keeper, (res) => {
             res.end('whole')
@@ -483,7 +483,7 @@ describe('gateResponse, on the wire', () => {
     }
   }
 
-  it('refuses to stand in front of a connection on which it could hold nothing', () => {
+  it('refuses a connection on which it could hold nothing', () => {
     const res = { socket: { write: () => true }, getHeaders: () => ({}) } as unknown as ServerResponse
     expect(() => gateResponse(res, later)).toThrow(TypeError)
   })

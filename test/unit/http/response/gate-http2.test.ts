@@ -188,12 +188,12 @@ async function seen(bench: Bench, first: (res: Res) => void, call: Call, keeper?
   return { threw, returned, events: events.toSorted(), got }
 }
 
-describe('a held response of HTTP/2', () => {
+describe('a held HTTP/2 response', () => {
   const bench = new Bench()
   beforeAll(() => bench.open())
   afterAll(() => bench.close())
 
-  it('has no method that is missing in this table', async () => {
+  it('has only methods in this table', async () => {
     const names = new Set<string>()
     await bench.call((res) => {
       for (let at: object = res; at !== EventEmitter.prototype; at = Object.getPrototypeOf(at) as object) {
@@ -206,7 +206,7 @@ describe('a held response of HTTP/2', () => {
   })
 
   for (const [first, start] of Object.entries(firsts)) {
-    it(`behaves after \`${first}\` as one that was sent, whatever is called`, async () => {
+    it(`behaves after \`${first}\` like a sent response, whatever is called`, async () => {
       for (const [name, call] of Object.entries(calls)) {
         const expected = { name, ...(await seen(bench, start, call)) }
         // A bare stream that has failed sends what luck decides; a complete answer that was held leaves.
@@ -249,7 +249,7 @@ describe('a held response of HTTP/2', () => {
     },
   }
 
-  it('sends, of any sequence of calls, what leaves without a gate', async () => {
+  it('sends the same as without a gate, for any sequence of calls', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...Object.keys(steps)), { minLength: 1, maxLength: 7 }),
@@ -291,7 +291,7 @@ describe('a held response of HTTP/2', () => {
     )
   }, 120_000)
 
-  it('is refused by another answer on the same stream, whatever the method and whether the caller still sends', async () => {
+  it('is replaced by a refusal on the same stream, for any method and even while the caller sends', async () => {
     for (const method of ['GET', 'POST', 'HEAD'])
       for (const stay of [false, true]) {
         const got = await bench.call((res) => res.writeHead(200, { 'x-secret': '1' }).end('secret'), {
@@ -308,7 +308,7 @@ describe('a held response of HTTP/2', () => {
       }
   })
 
-  it('is reset when a later part is refused, so that its caller does not take it for whole', async () => {
+  it('is reset if a later part is refused, so that the caller does not consider it complete', async () => {
     let asked = 0
     const keeper = { ...later, before: () => (++asked <= 2 ? sleep(1) : Promise.reject(new Error('no'))) }
     const got = await bench.call(
@@ -322,7 +322,7 @@ describe('a held response of HTTP/2', () => {
     expect(got).toMatchObject({ status: 200, body: 'sent', code: constants.NGHTTP2_INTERNAL_ERROR })
   })
 
-  it('lets 100 pass, so that an upload which waits for it goes on', async () => {
+  it('sends 100 at once, so that a waiting upload continues', async () => {
     let asked = 0
     const keeper = { ...later, before: () => ((asked += 1), sleep(2)) }
     const got = await bench.call(
@@ -343,7 +343,7 @@ describe('a held response of HTTP/2', () => {
     'stream.destroy': (res) => void res.stream.destroy(),
   }
   for (const [what, cut] of Object.entries(cuts)) {
-    it(`leaves whole although ${what} was called behind its end, and does not leave where it is not whole`, async () => {
+    it(`is sent completely if ${what} was called after its end, and not if it is incomplete`, async () => {
       const big = 'x'.repeat(1_000_000)
       const whole = await bench.call(
         (res) => {
@@ -364,7 +364,7 @@ describe('a held response of HTTP/2', () => {
     })
   }
 
-  it('holds what is sent by the stream itself, pushes nothing, and refuses to send files past the gate', async () => {
+  it('holds data sent by the stream itself, pushes nothing, and refuses to send files around the gate', async () => {
     const told: unknown[] = []
     const use: Handler = (res) => {
       expect(res.stream.pushAllowed).toBe(false)
@@ -382,7 +382,7 @@ describe('a held response of HTTP/2', () => {
     expect(await bench.call((res) => res.stream.end('data'), { keeper: refusing })).toMatchObject(REFUSED)
   })
 
-  it('is held by itself: of many streams on one session each waits for its own keeper', async () => {
+  it('is held individually: each of many streams on one session waits for its own keeper', async () => {
     const open: (() => void)[] = []
     const order: number[] = []
     const answers = Array.from({ length: 20 }, async (_, index) => {
@@ -407,7 +407,7 @@ describe('a held response of HTTP/2', () => {
     }
   })
 
-  it('is dropped when its caller cancels or goes away, and its callbacks are called', async () => {
+  it('is dropped if its caller cancels or disconnects, and its callbacks are called', async () => {
     const called: unknown[] = []
     const closed: Promise<unknown>[] = []
     const never = { ...later, before: () => new Promise<void>(() => undefined) }
@@ -434,7 +434,7 @@ describe('a held response of HTTP/2', () => {
     expect(called).toEqual(['the response was not sent', 'the response was not sent'])
   })
 
-  it('makes no promise and holds nothing while the keeper agrees at once', async () => {
+  it('creates no promise and holds nothing if the keeper approves at once', async () => {
     const got = await bench.call(
       (res) => {
         res.write('a')

@@ -277,7 +277,7 @@ describe('a held response', () => {
       beforeAll(() => Promise.all([bare.open(), gated.open()]))
       afterAll(() => Promise.all([bare.close(), gated.close()]))
 
-      it('has no method that is missing in this table, and none of its own', async () => {
+      it('has only methods in this table, and no own methods', async () => {
         const known = new Set([...Object.keys(calls), ...elsewhere, ...readOnly])
         expect([...(await gated.names())].filter((name) => !known.has(name))).toEqual([])
         await gated.run((res) => {
@@ -289,7 +289,7 @@ describe('a held response', () => {
       })
 
       for (const [first, start] of Object.entries(firsts)) {
-        it(`behaves after \`${first}\` as one that was sent, whatever is called`, async () => {
+        it(`behaves after \`${first}\` like a sent response, whatever is called`, async () => {
           const present = await gated.names()
           const rows = Object.entries(calls).filter(([name]) => /^_|\./.test(name) || present.has(name))
           expect(rows.length).toBeGreaterThan(30)
@@ -303,7 +303,7 @@ describe('a held response', () => {
         }, 120_000)
       }
 
-      it('is cut by `destroy` where it is not complete, and leaves where it is', async () => {
+      it('is cut off by `destroy` if it is incomplete, and sent if it is complete', async () => {
         expect(
           await gated.run((res) => {
             res.write('part')

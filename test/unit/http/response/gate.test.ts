@@ -138,7 +138,7 @@ describe('gateResponse', () => {
         )
       })
 
-      it('looks to the handler as if nothing was held', () => {
+      it('appears to the handler as if nothing was held', () => {
         const seen: unknown[] = []
         const look = (res: ServerResponse) => seen.push([res.headersSent, res.writableEnded])
         return gated(
@@ -164,7 +164,7 @@ describe('gateResponse', () => {
         )
       })
 
-      it('serves the answers of Express', async () => {
+      it('supports the answers of Express', async () => {
         const app = express()
         app.use((_req, res, next) => {
           gateResponse(res, { before, refuse })
@@ -195,7 +195,7 @@ describe('gateResponse', () => {
     })
   }
 
-  it('asks before bytes leave, and tells the status of their head', () => {
+  it('asks before bytes are sent, with the status of their head', () => {
     const asked: unknown[] = []
     return gated(
       (status) => void asked.push(status),
@@ -216,7 +216,7 @@ describe('gateResponse', () => {
     )
   })
 
-  it('makes no promise and holds nothing while the keeper agrees at once', () =>
+  it('creates no promise and holds nothing if the keeper approves at once', () =>
     gated(
       () => undefined,
       (res) => {
@@ -228,7 +228,7 @@ describe('gateResponse', () => {
       async (origin) => expect(await (await fetch(origin)).text()).toBe('a'),
     ))
 
-  it('sends nothing before the keeper has agreed, and later parts wait for their own agreement', () => {
+  it('sends nothing before the keeper has approved, and later parts wait for their own approval', () => {
     const open: (() => void)[] = []
     return gated(
       () => new Promise((resolve) => open.push(resolve)),
@@ -261,7 +261,7 @@ describe('gateResponse', () => {
     )
   })
 
-  it('serves events as they come', () =>
+  it('sends server-sent events as they are written', () =>
     gated(
       () => sleep(1),
       async (res) => {
@@ -283,7 +283,7 @@ describe('gateResponse', () => {
       },
     ))
 
-  it('asks its caller to wait as the connection does, and says when to go on', () => {
+  it('applies backpressure like the connection, and emits `drain`', () => {
     const seen: unknown[] = []
     return gated(
       () => sleep(20),
@@ -333,7 +333,7 @@ describe('gateResponse', () => {
         ],
       ]
       for (const [what, handler] of held) {
-        it(`answers in place of ${what}`, () =>
+        it(`answers instead of ${what}`, () =>
           gated(
             before,
             (res, req) => Promise.resolve(handler(res, req)).catch(() => undefined),
@@ -349,7 +349,7 @@ describe('gateResponse', () => {
           ))
       }
 
-      it('calls the callbacks of what it drops with an error', () => {
+      it('calls the callbacks of dropped data with an error', () => {
         const called: unknown[] = []
         return gated(
           before,
@@ -364,7 +364,7 @@ describe('gateResponse', () => {
         )
       })
 
-      it('lets a pipeline end that was asked to wait', async () => {
+      it('ends a pipeline that is waiting for `drain`', async () => {
         const source = Readable.from(Array(10).fill(big))
         let settled = false
         await gated(
@@ -381,7 +381,7 @@ describe('gateResponse', () => {
         expect([settled, source.destroyed]).toEqual([true, true])
       })
 
-      it('cuts the connection when a part was sent already', () => {
+      it('closes the connection if a part was already sent', () => {
         let parts = 0
         return gated(
           (status) => (parts++ === 0 ? undefined : before(status)),
@@ -402,7 +402,7 @@ describe('gateResponse', () => {
         )
       })
 
-      it('cuts the connection when the answer in its place fails', async () => {
+      it('closes the connection if the replacement answer fails', async () => {
         const app = createServer((_req, res) => {
           gateResponse(res, { before, refuse: thrown as () => void })
           res.end('secret')
@@ -412,7 +412,7 @@ describe('gateResponse', () => {
     })
   }
 
-  it('drops what is held, and calls its callbacks, when the caller goes away', () => {
+  it('drops held data, and calls its callbacks, if the caller disconnects', () => {
     const called: unknown[] = []
     let closed = false
     return gated(
@@ -432,7 +432,7 @@ describe('gateResponse', () => {
     )
   })
 
-  it('refuses a chunk that Node would refuse, while it holds too', () => {
+  it('refuses a chunk that Node would refuse, also while it holds', () => {
     const errors: unknown[] = []
     return gated(
       () => sleep(5),
@@ -518,7 +518,7 @@ describe('gateResponse', () => {
   }
 
   for (const order of ['before', 'after'] as const) {
-    it(`answers in place of a handler behind a package that patches the response ${order} it`, async () => {
+    it(`answers instead of a handler with a package that patches the response ${order} it`, async () => {
       const app = express()
       app.use(order === 'before' ? [compress, gate(noLater)] : [gate(noLater), compress])
       app.get('/', (_req, res) => void res.json({ secret: big }))

@@ -25,12 +25,12 @@ describe('a refusal', () => {
   beforeEach(() => void jest.useFakeTimers())
   afterEach(() => void jest.useRealTimers())
 
-  it('is answered at once where there is no `onDeny`', () => {
+  it('is answered at once without `onDeny`', () => {
     const { res } = refused(undefined)
     expect([res.statusCode, res.writableEnded]).toEqual([403, true])
   })
 
-  it('is answered after five seconds where `onDeny` has not answered', () => {
+  it('is answered after five seconds if `onDeny` has not answered', () => {
     const { res, passed } = refused(() => undefined)
     jest.advanceTimersByTime(4_999)
     expect(res.writableEnded).toBe(false)
@@ -39,14 +39,14 @@ describe('a refusal', () => {
   })
 
   it.each([undefined, null, '', 0, false, 'route', 'router'])(
-    'is answered where `onDeny` calls `next(%j)`, which Express takes for leave to go on',
+    'is answered if `onDeny` calls `next(%j)`, which Express treats as permission to continue',
     (given) => {
       const { res, passed } = refused((_decision, _req, _res, next) => next(given))
       expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
     },
   )
 
-  it('goes to the error handler where `onDeny` passes an error on, once', () => {
+  it('goes once to the error handler if `onDeny` passes an error on', () => {
     const error = new Error('mine')
     const { res, passed } = refused((_decision, _req, _res, next) => {
       next(error)
@@ -60,7 +60,7 @@ describe('a refusal', () => {
   it.each<[what: string, onDeny: DenyHandler]>([
     ['resolves without an answer', async () => undefined],
     ['rejects', async () => Promise.reject(new Error('mine'))],
-  ])('is answered where `onDeny` %s', async (_what, onDeny) => {
+  ])('is answered if `onDeny` %s', async (_what, onDeny) => {
     const { res, passed } = refused(onDeny)
     await jest.advanceTimersByTimeAsync(0)
     expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
@@ -74,7 +74,7 @@ describe('a refusal', () => {
 })
 
 describe('the problem document', () => {
-  it.each(Object.entries(DENIALS))('of %s has the headers that its status asks for', (code, { status }) => {
+  it.each(Object.entries(DENIALS))('of %s has the headers that its status requires', (code, { status }) => {
     const { res } = exchange()
     sendProblem(res, code as DenialCode, 'request-1')
     expect(res.statusCode).toBe(status)

@@ -99,7 +99,7 @@ const NOTED: readonly ListEntry[] = [
 ]
 
 describe('the file of a list', () => {
-  it('lies beside the policies, for the same readers, in the text format of parseList', async () => {
+  it('is next to the policies, with the same permissions, in the text format of parseList', async () => {
     const store = open()
     await chmod(path, 0o640)
     await store.writeList('office', NOTED, 0, { author: 'ada' })
@@ -113,7 +113,7 @@ describe('the file of a list', () => {
     expect(await readdir(`${path}.lists`)).toEqual(['office.txt'])
   })
 
-  it('keeps its mode when it is written again, and stays a symbolic link if it is one', async () => {
+  it('keeps its mode when it is written again, and remains a symbolic link if it is one', async () => {
     const store = open()
     await edit('office', '192.0.2.1\n')
     await chmod(fileOf('office'), 0o604)
@@ -126,7 +126,7 @@ describe('the file of a list', () => {
   })
 
   for (const name of ['.', '..', 'a:b', '-', 'x'.repeat(128), 'office.txt', 'constructor']) {
-    it(`can be of the name ${name.slice(0, 20)}`, async () => {
+    it(`can have the name ${name.slice(0, 20)}`, async () => {
       const store = open()
       await store.writeList(name, NOTED, 0)
       expect((await store.lists()).map((list) => list.name)).toEqual([name])
@@ -135,7 +135,7 @@ describe('the file of a list', () => {
     })
   }
 
-  it('hides author and note of a change where there is a vault, and none of the entries', async () => {
+  it('encrypts author and note of a change if there is a vault, but not the entries', async () => {
     const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
     const store = open({ vault })
     await store.writeList('office', NOTED, 0, { author: 'ada', note: 'a secret reason' })
@@ -145,7 +145,7 @@ describe('the file of a list', () => {
     expect(await entriesOf(open(), 'office')).toEqual(NOTED)
   })
 
-  it('counts on in other processes after a removal', async () => {
+  it('continues to count in other processes after a removal', async () => {
     const store = open()
     await store.writeList('office', NOTED, 0)
     await store.removeList('office', 1)
@@ -155,7 +155,7 @@ describe('the file of a list', () => {
   })
 })
 
-describe('a list that people edit', () => {
+describe('a list that is edited by hand', () => {
   const texts: [string, string | Buffer, readonly ListEntry[]][] = [
     [
       'without our first line',
@@ -185,7 +185,7 @@ describe('a list that people edit', () => {
     })
   }
 
-  it('keeps its revision, also behind a byte order mark and with CRLF, and tells its new size', async () => {
+  it('keeps its revision, also with a byte order mark and CRLF, and reports its new size', async () => {
     const store = open()
     await store.writeList('office', NOTED, 0)
     await store.writeList('office', NOTED, 1)
@@ -218,7 +218,7 @@ describe('a list that people edit', () => {
     ],
   ]
   for (const [what, text, message] of bad) {
-    it(`is unreadable, and its apps with it, when ${what}`, async () => {
+    it(`is unreadable, like its apps, if ${what}`, async () => {
       const store = open()
       await store.write({ policy: { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['office'] } } }, 0)
       await edit('office', text)
@@ -233,7 +233,7 @@ describe('a list that people edit', () => {
     })
   }
 
-  it('is unreadable when it is a directory, and could not be looked at when it may not be', async () => {
+  it('is unreadable if it is a directory, and unavailable if the process lacks permission', async () => {
     const store = open()
     await mkdir(fileOf('folder'), { recursive: true })
     await expect(store.readList('folder')).rejects.toBeInstanceOf(UnreadableError)
@@ -250,7 +250,7 @@ describe('a list that people edit', () => {
       (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}\n`,
     ).join('') + `192.0.2.${last}\n`
 
-  it('could not be read when another file was put in its place between the look at it and its entries', async () => {
+  it('is unavailable if it is replaced between reading its attributes and its entries', async () => {
     const store = open()
     await edit('office', '192.0.2.1\n')
     const found = await store.readList('office')
@@ -263,7 +263,7 @@ describe('a list that people edit', () => {
     await expect(reading).rejects.not.toBeInstanceOf(UnreadableError)
   })
 
-  it('has another version at each look, as long as a change could leave its times as they are', async () => {
+  it('has a new version at each read, as long as a change could leave its timestamps unchanged', async () => {
     const store = open()
     await edit('office', '192.0.2.1\n')
     const versions = [(await store.readList('office'))?.version, (await store.readList('office'))?.version]
@@ -271,7 +271,7 @@ describe('a list that people edit', () => {
     expect(versions[0]).not.toBe(versions[1])
   })
 
-  it('is not what is no file: a device or a pipe would be an empty list, which refuses nobody', async () => {
+  it('must be a file, because a device or a pipe would be an empty list, which refuses nobody', async () => {
     const store = open()
     await mkdir(`${path}.lists`)
     await symlink('/dev/null', fileOf('device'))
@@ -281,7 +281,7 @@ describe('a list that people edit', () => {
       await expect(entriesOf(store, name)).rejects.toBeInstanceOf(UnreadableError)
   })
 
-  it('could not be read when it was changed while its entries were', async () => {
+  it('is unavailable if it changes while its entries are read', async () => {
     const store = open()
     await edit('office', much(1))
     const chunks = (await store.readList('office'))?.chunks()[Symbol.asyncIterator]()
@@ -293,7 +293,7 @@ describe('a list that people edit', () => {
     await expect(rest).rejects.toThrow(/replaced while it was read/)
   })
 
-  it('is not read while somebody writes it: one that was emptied would refuse nobody', async () => {
+  it('is not read while somebody writes it, because an empty one would refuse nobody', async () => {
     const store = open()
     // A busy machine can make a pause that looks like the end of the edit; then the edit is made again.
     let longest = Infinity
@@ -317,7 +317,7 @@ describe('a list that people edit', () => {
     expect(sizes).toEqual([6, 6, 6])
   })
 
-  it('is announced when it was edited, in place or by another file, and when it is gone', async () => {
+  it('is announced when it is edited, in place or by replacement, and when it is deleted', async () => {
     const store = open()
     await store.writeList('office', NOTED, 0)
     const heard = listen(store)
@@ -335,7 +335,7 @@ describe('a list that people edit', () => {
     expect(heard).toContain('other 1')
   })
 
-  it('is in force after the edit, although its revision is the same', async () => {
+  it('takes effect after the edit, although its revision is the same', async () => {
     const store = open()
     const section = { mode: 'enforce', ranges: ['0.0.0.0/0'], denyLists: ['bad'] }
     await store.write({ policy: { appId: 'a', ipWhitelist: section } }, 0)
@@ -360,7 +360,7 @@ async function admits(source: PolicySource, text: string): Promise<boolean> {
   return decideIpWhitelist(app.policy, facts).decision.effect === 'allow'
 }
 
-it('of several processes that write a list at once, each revision goes to one, and no write is lost', async () => {
+it('can be written by several processes at once: each revision belongs to one, and no write is lost', async () => {
   open()
   const script = compiled('test/unit/store/file/list-writer.ts')
   const writers = Array.from({ length: 3 }, () => {

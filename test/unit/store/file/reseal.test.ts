@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
 describe('a file store whose vault has a new key', () => {
-  it('is resealed: keys of apps, notes of apps and lists; all is read as before, by the new key alone', async () => {
+  it('is resealed: keys of apps, notes of apps and lists are readable as before, with only the new key', async () => {
     const path = join(folder, 'policies.json')
     const store = fileStore(path, { vault: before, create: true })
     const keys = new Map(['one', 'two'].map((appId) => [appId, appKey(appId)]))
@@ -61,7 +61,7 @@ describe('a file store whose vault has a new key', () => {
 })
 
 describe('a snapshot whose vault has a new key', () => {
-  it('loses the copies of the old key, and gets them back with the next read', async () => {
+  it('loses the copies of the old key, and restores them with the next read', async () => {
     const store = memoryStore([{ policy: { appId: 'a' }, keys: [appKey('a')] }])
     const read = async (vault: typeof before): Promise<ReturnType<typeof diskSnapshot>> => {
       const snapshot = diskSnapshot({ directory: folder, vault })

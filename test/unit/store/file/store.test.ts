@@ -74,7 +74,7 @@ describe('fileStore', () => {
     expect(make).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', option }))
   })
 
-  it('cannot look where there is no file, for the path may be mistyped', async () => {
+  it('is unavailable if there is no file, because the path may be mistyped', async () => {
     const store = open()
     await expect(store.read('a')).rejects.toThrow(UnavailableError)
     await expect(store.appsByOrigin?.('https://a.example')).rejects.toThrow(/policies\.json.*ENOENT/)
@@ -83,7 +83,7 @@ describe('fileStore', () => {
     expect(errors).toHaveLength(1)
   })
 
-  it('creates an empty file when it is told to, for its owner only, and never again', async () => {
+  it('creates an empty file if configured, for its owner only, and only once', async () => {
     const store = open({ create: true })
     expect(await readFile(path, 'utf8')).toBe('{\n  "apps": {}\n}\n')
     expect((await stat(path)).mode & 0o777).toBe(0o600)
@@ -95,7 +95,7 @@ describe('fileStore', () => {
     await expect(store.read('a')).rejects.toThrow(UnavailableError)
   })
 
-  it('needs nothing but the policies, and gives them as they are written', async () => {
+  it('needs only the policies, and returns them as written', async () => {
     await writeFile(path, '\uFEFF' + textOf({ a: named('a', 'A'), b: { policy: { appId: 'b', typo: 1 } } }))
     const store = open()
     expect(await store.read('a')).toEqual({ policy: { appId: 'a', name: 'A' }, revision: 1, keys: [] })
@@ -104,7 +104,7 @@ describe('fileStore', () => {
     expect((await contents()).apps['b']).toEqual({ policy: { appId: 'b', typo: 1 } })
   })
 
-  it('lets one bad app take no other down', async () => {
+  it('is not affected by one invalid app', async () => {
     const bad = [null, 5, 'text', [], {}, { appId: 'bad', serverOnly: 'maybe' }]
     await writeFile(path, textOf({ good: named('good', 'G') }))
     const store = open()
@@ -150,7 +150,7 @@ describe('fileStore', () => {
     ['has a history that is none', textOf({ a: { history: SECRET } }), '`apps.a.history`'],
     ['has a revision without a time', textOf({ a: { history: [{ revision: 1 }] } }), 'history.0.at'],
   ]
-  it.each(damages)('cannot look where the file %s, and quotes nothing of it', async (_, text, place) => {
+  it.each(damages)('is unavailable if the file %s, without quoting it', async (_, text, place) => {
     await writeFile(path, textOf({ a: named('a', 'A') }))
     const store = open({ vault })
     await store.read('a')
@@ -179,7 +179,7 @@ describe('fileStore', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  it('waits for no pipe and reads no directory in the place of the file', async () => {
+  it('does not wait for a pipe or read a directory instead of the file', async () => {
     await mkdir(path)
     await expect(open().read('a')).rejects.toThrow(UnavailableError)
     await rm(path, { recursive: true })
@@ -187,7 +187,7 @@ describe('fileStore', () => {
     await expect(open().read('a')).rejects.toThrow(/it is not a file/)
   })
 
-  it('writes in a stable order, a line for each value, so that a change is a small difference', async () => {
+  it('writes in a stable order, one line per value, so that a change is a small difference', async () => {
     const store = open({ create: true })
     for (const appId of ['b', '__proto__', 'a', 'constructor']) await store.write({ policy: { appId } }, 0)
     const lines = async (): Promise<string[]> => (await readFile(path, 'utf8')).split(/,?\n/)
@@ -202,7 +202,7 @@ describe('fileStore', () => {
     expect(await open().read('__proto__')).toMatchObject({ revision: 1 })
   })
 
-  it('keeps the revision of an app that was removed', async () => {
+  it('keeps the revision of a removed app', async () => {
     const store = open({ create: true, vault })
     await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
     await store.remove('a', 1)
@@ -213,12 +213,12 @@ describe('fileStore', () => {
   })
 })
 
-describe('when keys were last used', () => {
+describe('the last use of keys', () => {
   const document = { policy: { appId: 'a' }, keys: [KEY] }
   const used = async (store: FileStore): Promise<string | undefined> => (await store.keys('a'))?.[0]?.lastUsed
   const now = new Date().toISOString()
 
-  it('is known to other stores and after a restart, and stands in a file of its own', async () => {
+  it('is known to other stores and after a restart, and is stored in a separate file', async () => {
     const store = open({ create: true, vault })
     await store.write(document, 0)
     const before = await readFile(path, 'utf8')
@@ -230,7 +230,7 @@ describe('when keys were last used', () => {
     expect(JSON.parse(await readFile(`${path}.used`, 'utf8'))).toEqual({ a: { server: now } })
   })
 
-  it('is announced to nobody, for nothing has changed', async () => {
+  it('is not announced, because nothing has changed', async () => {
     const store = open({ create: true, vault })
     await store.write(document, 0)
     const heard: string[] = []
@@ -243,7 +243,7 @@ describe('when keys were last used', () => {
   })
 
   it.each(['', '[', '[]', 'null', '{"a":5}', '{"a":{"server":"x"}}', '{"__proto__":{"server":1}}'])(
-    'is not known when its file is %j, and is noted anew',
+    'is unknown if its file is %j, and recorded again',
     async (text) => {
       const store = open({ create: true, vault })
       await store.write(document, 0)
@@ -261,7 +261,7 @@ describe('when keys were last used', () => {
     expect(await used(store)).toBeUndefined()
   })
 
-  it('rejects when it cannot be noted, and leaves nothing behind', async () => {
+  it('rejects if it cannot be recorded, and leaves nothing behind', async () => {
     const store = open({ create: true, vault })
     await store.write(document, 0)
     await mkdir(`${path}.used`)
@@ -271,10 +271,10 @@ describe('when keys were last used', () => {
   })
 })
 
-describe('what is sealed in the file', () => {
+describe('encrypted data in the file', () => {
   const note = { author: 'alice@example.org', note: 'because of ticket 7' }
 
-  it('is keys, and author and note of each change: nothing of them stands there', async () => {
+  it('includes keys, and author and note of each change: none of them is readable', async () => {
     const store = open({ create: true, vault })
     await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, note)
     const text = await readFile(path, 'utf8')
@@ -286,7 +286,7 @@ describe('what is sealed in the file', () => {
     ])
   })
 
-  it('cannot be read without the vault, or with that of others; apps without keys can', async () => {
+  it('cannot be read without the vault, or with another one; apps without keys can', async () => {
     const store = open({ create: true, vault })
     await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, note)
     await store.write({ policy: { appId: 'b' } }, 0)
@@ -311,7 +311,7 @@ describe('what is sealed in the file', () => {
     expect(await store.history('a')).toMatchObject([note])
   })
 
-  it('is of no use in another app, and damage in it is the fault of its app alone', async () => {
+  it('cannot be used in another app, and damage affects only its own app', async () => {
     const store = open({ create: true, vault })
     await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
     const keys = (await contents()).apps['a']?.['keys'] as string
@@ -348,7 +348,7 @@ describe('a file that is edited by hand', () => {
       },
     ],
   ]
-  it.each(edits)('%s is seen by whoever watches within a second, and breaks nothing', async (_, edit) => {
+  it.each(edits)('%s is announced within a second, and breaks nothing', async (_, edit) => {
     await writeFile(path, textOf({ a: named('a', 'A'), b: named('b', 'B'), gone: named('gone', '') }))
     const store = open()
     const heard = await listenWhole(store)
@@ -363,7 +363,7 @@ describe('a file that is edited by hand', () => {
     expect(errors).toEqual([])
   })
 
-  it('is seen where only the keys of an app are others, and its revision is the same', async () => {
+  it('is noticed if only the keys of an app changed, with the same revision', async () => {
     const writer = open({ create: true, vault })
     await writer.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
     const store = open({ vault })
@@ -379,7 +379,7 @@ describe('a file that is edited by hand', () => {
   it.each([
     ['nobody watches', false],
     ['somebody watches', true],
-  ])('is read as it is from then on, however alike the two are, while %s', async (_, watched) => {
+  ])('is read from then on, however similar both versions are, while %s', async (_, watched) => {
     await writeFile(path, textOf({ a: named('a', '000') }))
     const store = open()
     if (watched) await listenWhole(store)
@@ -394,7 +394,7 @@ describe('a file that is edited by hand', () => {
     expect(await store.read('a')).toMatchObject({ policy: { name: '200' } })
   })
 
-  it('breaks the feed when it is not good, and mends it with every change when it is', async () => {
+  it('breaks the feed if it is invalid, and restores it with all changes when it is valid', async () => {
     const good = { a: named('a', 'A'), b: named('b', 'B') }
     await writeFile(path, textOf(good))
     const store = open()
@@ -422,7 +422,7 @@ describe('a file that is edited by hand', () => {
     expect(errors).toHaveLength(2)
   })
 
-  it('is not watched as whole before it was read, and when it is, that is no word of what was before', async () => {
+  it('has no working feed before it was read, and then reports no earlier changes', async () => {
     const heard = listen(open())
     expect(heard).toEqual(['broken'])
     await pause(50)
@@ -431,7 +431,7 @@ describe('a file that is edited by hand', () => {
     expect(heard).toEqual(['broken', 'restored false'])
   })
 
-  it('may be an earlier one, whose revisions count again at once', async () => {
+  it('may be an earlier version, whose revisions are valid again at once', async () => {
     const store = open({ create: true })
     const source = createPolicySource({ store })
     opened.push(source)
@@ -457,7 +457,7 @@ describe('a file that is edited by hand', () => {
     return heard
   }
 
-  it('tells that all apps are gone, so that callers of known apps are not told that there is no such app', async () => {
+  it('reports that all data was lost, so that known apps are not reported as unknown', async () => {
     const store = open({ create: true })
     for (const appId of ['a', 'b']) await store.write({ policy: { appId } }, 0)
     const source = createPolicySource({ store, maxStale: 60_000 })
@@ -474,7 +474,7 @@ describe('a file that is edited by hand', () => {
     for (const appId of ['a', 'nobody']) expect(await source.load(appId)).toBeNull()
   })
 
-  it('has lost nothing when the last app is removed through the store, or when there never was one', async () => {
+  it('reports no loss if the last app is removed through the store, or if there never was one', async () => {
     const store = open({ create: true })
     const source = createPolicySource({ store })
     opened.push(source)
@@ -486,7 +486,7 @@ describe('a file that is edited by hand', () => {
     expect(source.status().emptied).toBe(false)
   })
 
-  it('is in force with the next request, though its revision stays', async () => {
+  it('takes effect with the next request, with the same revision', async () => {
     const app = (mode: string): string => textOf({ a: { policy: { appId: 'a', serverOnly: { mode } } } })
     await writeFile(path, app('enforce'))
     const store = open()
@@ -504,7 +504,7 @@ describe('a file that is edited by hand', () => {
     await expect(source.load('b')).rejects.toThrow(UnavailableError)
   })
 
-  it('is not lost where a write waits for its turn', async () => {
+  it('is not lost if a write is waiting', async () => {
     const store = open({ create: true })
     const lock = await lockFile(path)
     const written = store.write({ policy: { appId: 'a' } }, 0)
@@ -515,7 +515,7 @@ describe('a file that is edited by hand', () => {
     expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
   })
 
-  it('is not lost where it comes while a write is under way', async () => {
+  it('is not lost during a write', async () => {
     // So much that it takes a while to reach the disk.
     await writeFile(path, textOf({ bulk: { policy: 'x'.repeat(30_000_000) } }))
     const store = open()
@@ -529,7 +529,7 @@ describe('a file that is edited by hand', () => {
     expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
   })
 
-  it('finds apps by the origins that stand there now', async () => {
+  it('finds apps by their current origins', async () => {
     const app = (appId: string, ...domains: string[]): object => ({
       policy: { appId, domainProtect: { mode: 'enforce', domains } },
     })
@@ -542,8 +542,8 @@ describe('a file that is edited by hand', () => {
   })
 })
 
-describe('a store that was closed', () => {
-  it('tells nobody any more, and still reads and writes', async () => {
+describe('a closed store', () => {
+  it('notifies nobody, and still reads and writes', async () => {
     const store = open({ create: true })
     const heard = await listenWhole(store)
     store.close()
@@ -566,7 +566,7 @@ describe('a store that was closed', () => {
 })
 
 describe('a write', () => {
-  it('replaces what a symbolic link leads to, and keeps link and mode', async () => {
+  it('replaces the target of a symbolic link, and keeps link and mode', async () => {
     const target = join(directory, 'elsewhere', 'target.json')
     await mkdir(dirname(target))
     await writeFile(target, textOf({}))
@@ -586,7 +586,7 @@ describe('a write', () => {
     expect(heard).toEqual(['changed a 1', 'changed a 1'])
   })
 
-  it('waits for the lock and then names it, and writes nothing', async () => {
+  it('waits for the lock, and then reports it and writes nothing', async () => {
     const store = open({ create: true })
     const lock = await lockFile(path)
     const begun = performance.now()
@@ -600,7 +600,7 @@ describe('a write', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  it('takes over a lock that was left behind, whose holder can write no more', async () => {
+  it('takes over a stale lock, whose holder can no longer write', async () => {
     const store = open({ create: true })
     const slept = await lockFile(path)
     await slept.prepare('{"apps":{"slept":{}}}')
@@ -618,7 +618,7 @@ describe('a write', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  it('leaves the lock of another alone, though one that was left behind is beside it', async () => {
+  it('respects the lock of another store, even next to a stale one', async () => {
     const store = open({ create: true })
     await mkdir(`${path}.lock`)
     for (const name of ['fresh', 'left behind']) await writeFile(join(`${path}.lock`, name), '')
@@ -627,7 +627,7 @@ describe('a write', () => {
     expect(await readdir(`${path}.lock`)).toEqual(['fresh'])
   })
 
-  it('has one winner where many take over the same lock', async () => {
+  it('has one winner if many take over the same lock', async () => {
     for (let round = 0; round < 10; round += 1) {
       await writeFile(path, '0')
       await mkdir(`${path}.lock`)
@@ -645,7 +645,7 @@ describe('a write', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  it('sweeps what others have left behind long ago, and nothing else', async () => {
+  it('removes only old files that others left behind', async () => {
     const old = ['policies.json.0123456789abcdef.tmp', 'policies.json.0123456789abcdee.tmp']
     const kept = ['policies.json.0123456789abcded.tmp', 'policies.json.bak.tmp', 'x.0123456789abcdef.tmp']
     const store = open({ create: true })
@@ -657,7 +657,7 @@ describe('a write', () => {
     expect((await leftovers()).toSorted()).toEqual(kept.toSorted())
   })
 
-  it('leaves a file that is protected, or in a protected directory, as it is', async () => {
+  it('does not change a protected file, or a file in a protected directory', async () => {
     await writeFile(path, textOf({ a: named('a', 'A') }))
     const text = await readFile(path)
     const store = open()
@@ -693,7 +693,7 @@ describe('a write', () => {
 })
 
 describe('several writers', () => {
-  it('lose nothing, be they stores of one process', async () => {
+  it('lose nothing as stores of one process', async () => {
     const stores = [open({ create: true }), open(), open()]
     const heard = await Promise.all(stores.map(listenWhole))
     await Promise.all(
@@ -709,7 +709,7 @@ describe('several writers', () => {
   })
 })
 
-it('a ConfigError of the store shows the path, which is no secret', () => {
+it('a ConfigError of the store shows the path, which is not secret', () => {
   expect(() => fileStore('/nowhere/at/all.json')).toThrow(ConfigError)
   expect(() => fileStore('/nowhere/at/all.json')).toThrow('/nowhere/at/all.json')
 })

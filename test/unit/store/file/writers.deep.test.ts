@@ -21,7 +21,7 @@ import {
 } from './opened.ts'
 
 describe('several writers', () => {
-  it('lose nothing, be they processes: each revision is given to one of them', async () => {
+  it('lose nothing as separate processes: each revision belongs to one of them', async () => {
     await writeFile(path, textOf({}))
     const store = open()
     const heard = await listenWhole(store)
@@ -40,7 +40,7 @@ describe('several writers', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  it(`may be killed at any moment: the file is whole, and has all that was written (TEST_SEED=${SEED})`, async () => {
+  it(`may be killed at any moment: the file is intact, with everything written (TEST_SEED=${SEED})`, async () => {
     const random = seededRandom()
     await writeFile(path, textOf({ bystander: named('bystander', 'B') }))
     const store = open()
@@ -78,7 +78,7 @@ describe('several writers', () => {
     expect(heard).not.toContain('broken')
   })
 
-  it('meet a full disk: the write rejects, nothing is left behind, and what was written before stays', async () => {
+  it('reject the write if the disk is full, leave nothing behind, and keep earlier data', async () => {
     await writeFile(path, textOf({}))
     // Where a file may be no longer than 64 blocks, a history of long notes soon is.
     const writer = startWriter('a', 300, ['/bin/sh', '-c', 'ulimit -f 64; exec "$0" "$@"'])
