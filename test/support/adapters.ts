@@ -6,13 +6,15 @@ import { announce, run } from './commands.ts'
 const folder = join(process.cwd(), 'test/adapters')
 const cache = join(process.cwd(), 'node_modules/.cache/portcullis')
 
-/** A package of `test/adapters`, which has a lock of its own. The packages are installed where they are missing. */
+/** Loads a package of `test/adapters`, which has its own lock file. Installs the packages if they are missing. */
 export async function adapter(name: 'serverless-http' | 'light-my-request'): Promise<unknown> {
   if (!existsSync(join(folder, 'node_modules'))) await install()
   return createRequire(join(folder, 'package.json'))(name) as unknown
 }
 
-/** Puts the packages there in one step: another process that runs tests may do the same at this moment, or look for them. */
+/**
+ * Installs the packages in one atomic step, because another test process may do the same at this moment, or use them.
+ */
 async function install(): Promise<void> {
   announce('the adapters for the tests are not here: trying npm ci in test/adapters')
   mkdirSync(cache, { recursive: true })
@@ -27,7 +29,7 @@ async function install(): Promise<void> {
     try {
       renameSync(join(copy, 'node_modules'), join(folder, 'node_modules'))
     } catch (error) {
-      // The other was faster.
+      // Another process was faster.
       if (!existsSync(join(folder, 'node_modules'))) throw error
     }
   } finally {

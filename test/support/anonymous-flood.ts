@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { exchange } from './raw-exchange.ts'
 
-/** Requests that go over one connection, one right behind the other. */
+/** The number of pipelined requests on a connection. */
 export const PIPELINED = 20
 
 /** Sends GET and HEAD without a cookie, and returns how often each status came back. */
@@ -27,7 +27,7 @@ export async function flood(
   return statuses
 }
 
-/** Bytes of the heap of this process that are in use, without what is garbage. */
+/** The used heap of this process in bytes, after a garbage collection. */
 export function usedHeap(): number {
   setFlagsFromString('--expose-gc')
   ;(runInNewContext('gc') as () => void)()

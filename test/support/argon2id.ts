@@ -1,6 +1,6 @@
 /**
- * Argon2id as RFC 9106 says it, and BLAKE2b as RFC 7693 does, written for comparison and not for speed: an oracle for the library
- * that hashes passwords, with the secret and associated data that the vectors of the RFC need.
+ * Argon2id (RFC 9106) and BLAKE2b (RFC 7693), written for comparison and not for speed. This is an oracle for the
+ * library that hashes passwords. It supports the secret and the associated data that the test vectors of the RFC need.
  */
 
 const MASK = (1n << 64n) - 1n
@@ -42,7 +42,7 @@ const rotate = (value: bigint, by: bigint): bigint => ((value >> by) | (value <<
 
 type Mix = (a: bigint, b: bigint) => bigint
 
-/** One quarter of a round on four words; `add` is plain in BLAKE2b, and multiplies in Argon2. */
+/** One quarter of a round on four words. `add` is an addition in BLAKE2b, and also multiplies in Argon2. */
 function quarter(v: bigint[], [a, b, c, d]: readonly number[], add: Mix, x = 0n, y = 0n): void {
   const [A, B, C, D] = [a ?? 0, b ?? 0, c ?? 0, d ?? 0]
   const at = (index: number): bigint => v[index] ?? 0n
@@ -189,7 +189,7 @@ interface Position {
 
 function fillSegment(blocks: bigint[][][], at: Position): void {
   const { pass, slice, lane, segment, columns, lanes } = at
-  // In the first half of the first pass the places do not hang on the password.
+  // In the first half of the first pass, positions do not depend on the password.
   const independent = pass === 0 && slice < 2
   let addresses: bigint[] = []
   for (let index = pass === 0 && slice === 0 ? 2 : 0; index < segment; index += 1) {
@@ -213,7 +213,7 @@ function addressBlock({ pass, lane, slice, memory, passes }: Position, counter: 
   return compress(zero, compress(zero, [...input, ...zero].slice(0, 128)))
 }
 
-/** RFC 9106, 3.4.2: which block of the other lane is mixed in. */
+/** RFC 9106, 3.4.2: the index of the block that is mixed in. */
 function referenceOf(
   { pass, slice, lane, segment, columns }: Position,
   index: number,

@@ -10,7 +10,7 @@ import { startRedis, type RedisServer } from './redis.ts'
 import { seededRandom } from './seeded.ts'
 import { smallDisk, type SmallDisk } from './small-disk.ts'
 
-/** What one round has shown, and what all have. */
+/** The results of one round, or of all rounds. */
 export interface Totals {
   kills: number
   processes: number
@@ -37,30 +37,30 @@ export const NO_TOTALS: Totals = {
   problems: 0,
 }
 const CALLERS = 8
-/** How much of the append-only file is cut off at most, as a part of the time for which Redis may lose something. */
+/** The maximum truncation of the append-only file, as a fraction of the time for which Redis may lose data. */
 const CUT_PART = 0.2
 
 export interface KillOptions {
   readonly seed: number
   /** `spool`, or `redis` for a log without a spool. */
   readonly mode: 'spool' | 'redis'
-  /** For how many milliseconds Redis may lose what it has acknowledged. */
+  /** How long Redis may lose acknowledged data, in milliseconds. */
   readonly settlesAfter: number
 }
 
-/** What is done to the processes. */
+/** A fault that is caused at random. */
 export type Strike = 'process' | 'server' | 'cut' | 'full'
 
 /**
- * An audited server under load, its Redis and the disk of its spool. They are killed, cut and filled; then it is looked whether every
- * answer that was delivered is in the log, once.
+ * Kills an audited server under load and its Redis, truncates the append-only file and fills the disk of the spool.
+ * Then checks that every delivered answer is in the log exactly once.
  */
 export class KillRound {
   readonly #options: KillOptions
   readonly #random: () => number
   readonly #folder = mkdtempSync(join(tmpdir(), 'portcullis-kills-'))
   #spool: string
-  /** The disk of the spool, where it can be filled. */
+  /** The small disk of the spool, if the system allows one. */
   #disk: SmallDisk | undefined
   readonly delivered = new Set<string>()
   readonly totals: Totals = { ...NO_TOTALS }
@@ -81,7 +81,7 @@ export class KillRound {
     mkdirSync(join(this.#folder, 'redis'))
   }
 
-  /** Strikes so often at random, or as said. */
+  /** Makes this number of random strikes, or these strikes. */
   async run(strikes: number | readonly Strike[]): Promise<Totals> {
     this.#disk = this.#options.mode === 'spool' ? await smallDisk() : undefined
     this.#spool = this.#disk?.path ?? this.#spool
@@ -92,7 +92,7 @@ export class KillRound {
     const callers = Array.from({ length: CALLERS }, () => this.#call())
     try {
       const list = typeof strikes === 'number' ? Array.from({ length: strikes }, () => this.#draw()) : strikes
-      // Under load from the first strike on.
+      // The load must run before the first strike.
       for (let tries = 0; this.delivered.size < 20 && tries < 3_000; tries += 1) await sleep(20)
       for (const strike of list) await this.#strike(strike)
       await sleep(300)
@@ -124,7 +124,7 @@ export class KillRound {
     })
   }
 
-  /** Calls again and again. An answer counts as delivered when all of it has come. */
+  /** Sends requests in a loop. An answer counts as delivered when it has arrived completely. */
   async #call(): Promise<void> {
     while (!this.#over) {
       const id = `call-${(this.#next += 1)}`
@@ -146,7 +146,7 @@ export class KillRound {
     const kind = this.#random()
     if (kind < 0.5) return 'process'
     if (kind < 0.7) return 'server'
-    // What came while the disk was full has no copy but that of Redis, so a file is cut in other rounds.
+    // Events that arrive while the disk is full exist only in Redis, so files are truncated only in other rounds.
     return this.#disk !== undefined && this.#options.seed % 2 === 1 ? 'full' : 'cut'
   }
 
@@ -168,7 +168,7 @@ export class KillRound {
   async #killServer(cut: boolean): Promise<void> {
     this.totals.servers += 1
     await this.#server.kill()
-    // What a power cut would take is what was written in the last second.
+    // A power failure would lose what was written in the last second.
     const { mode, settlesAfter } = this.#options
     if (cut && mode === 'spool' && Date.now() - this.#fullAt > settlesAfter + 1_000) this.#cutEnd()
     await sleep(this.#random() * 500)
@@ -181,7 +181,7 @@ export class KillRound {
     return join(folder, name)
   }
 
-  /** At most what was written just before: by bytes it could be minutes. */
+  /** Truncates only what was written shortly before. A number of bytes could be minutes. */
   #cutEnd(): void {
     const { size } = statSync(this.#file)
     const before =
@@ -192,13 +192,13 @@ export class KillRound {
     this.totals.cuts += 1
   }
 
-  /** Remembers how large the append-only file was. */
+  /** Records the size of the append-only file over time. */
   #sample(): void {
     try {
       this.#sizes.push({ at: Date.now(), size: statSync(this.#file).size })
       if (this.#sizes.length > 200) this.#sizes.shift()
     } catch {
-      // There is none yet.
+      // The file does not exist yet.
     }
   }
 
@@ -208,16 +208,16 @@ export class KillRound {
     this.totals.fulls += 1
     this.#fullAt = Date.now()
     fill(filler)
-    // Under a full disk the process may die, too.
+    // The process may also die while the disk is full.
     if (this.#random() < 0.5) await this.#killWorker()
     await sleep(300)
     rmSync(filler, { force: true })
     this.#fullAt = Date.now()
   }
 
-  /** All that was delivered must be in the log, once. */
+  /** Checks that all delivered answers are in the log exactly once. */
   async #check(): Promise<void> {
-    // The newest process sends what others have left, and its own.
+    // The newest process sends its own events and those that others have left.
     await this.#killWorker()
     const deadline = Date.now() + 90_000
     while (readdirSync(this.#spool).some((name) => name.endsWith('.spool')) && Date.now() < deadline)
@@ -229,7 +229,7 @@ export class KillRound {
   }
 }
 
-/** Writes to a small disk until nothing fits on it any more. */
+/** Writes to a small disk until it is full. */
 function fill(path: string): void {
   try {
     writeFileSync(path, Buffer.alloc(8_000_000))

@@ -11,25 +11,25 @@ import { compiled } from './compiled.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 
 export interface OutageOptions {
-  /** For how many milliseconds Redis is away. */
+  /** The length of the outage of Redis, in milliseconds. */
   readonly away: number
-  /** How many requests a second are sent. */
+  /** Requests per second. */
   readonly rate: number
-  /** Whether Redis is dead, or holds its connections and answers nothing. */
+  /** Whether Redis is killed, or keeps its connections and does not answer. */
   readonly how: 'killed' | 'paused'
 }
 
-/** What a run has shown. */
+/** The results of a run. */
 export interface Outage {
   readonly delivered: number
-  /** Answers with another status than 200, and requests without an answer. */
+  /** Answers with a status other than 200, and requests without an answer. */
   readonly refused: number
-  /** For how many milliseconds Redis was away, and how many events had to wait for it. */
+  /** The length of the outage in milliseconds, and the number of events that had to wait. */
   readonly away: number
   readonly backlog: number
-  /** In how many milliseconds they were stored, while requests went on. */
+  /** How long it took to store them while requests continued, in milliseconds. */
   readonly catchUp: number
-  /** Bytes: the largest spool, and by how much the memory of the process grew from before the outage to its highest point. */
+  /** In bytes: the maximum size of the spool, and the maximum growth of the process since before the outage. */
   readonly spool: number
   readonly growth: number
   readonly unaudited: number
@@ -37,22 +37,22 @@ export interface Outage {
   readonly problems: readonly LogProblem[]
 }
 
-/** What the audited process says of itself. */
+/** The status that the audited process reports. */
 interface State extends AuditLogStatus {
   readonly rss: number
-  /** How many events have come in all. */
+  /** The total number of events. */
   readonly made: number
 }
 
-/** More requests than this do not wait beside each other. */
+/** The maximum number of open requests. */
 const MOST_OPEN = 200
-/** So many seconds of load come before memory is measured. */
+/** Seconds of load before memory is measured. */
 const WARM_UP = 5
 const ASKED_EACH = 100
-/** The run gives up when the backlog takes so many times as long as the outage, and at least a minute. */
+/** The run gives up if the backlog takes this many times as long as the outage, and at least a minute. */
 const PATIENCE = 20
 
-/** Takes Redis away from an audited server under load, and gives it back. */
+/** Stops the Redis of an audited server under load, and starts it again. */
 export async function outage(options: OutageOptions): Promise<Outage> {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-outage-'))
   mkdirSync(join(folder, 'redis'))
@@ -130,7 +130,7 @@ async function ask(worker: ChildProcess): Promise<State> {
   return state
 }
 
-/** Requests at a steady rate, whether or not the ones before them have been answered. */
+/** Sends requests at a fixed rate, independent of the answers. */
 class Load {
   readonly delivered = new Set<string>()
   refused = 0
@@ -146,7 +146,7 @@ class Load {
     let due = 0
     this.#timer = setInterval(() => {
       due = Math.floor(((performance.now() - begun) / 1_000) * rate)
-      // What could not be sent in time is not sent later.
+      // Requests that could not be sent in time are skipped.
       const some = Math.min(due - this.#counted, MOST_OPEN - this.#open.size)
       this.#counted = due
       for (let index = 0; index < some; index += 1) this.#send()

@@ -2,17 +2,17 @@ import { Redis } from 'ioredis'
 import { framesOf, linesOf, parseEvent, verifyLog, type LogProblem } from '../../src/audit/index.ts'
 import { redisFrames } from '../../src/redis/index.ts'
 
-/** What the log of an audited server says of the answers that were delivered. */
+/** What the log of an audited server contains about the delivered answers. */
 export interface AuditedLog {
-  /** Answers without an event of the operation, or of the field that was read. */
+  /** Answers without an event for the operation, or for the field that was read. */
   readonly unaudited: number
   readonly doubled: number
-  /** What a verification has found: how much, and the first of it. */
+  /** The findings of the verification: their number and the first ones. */
   readonly found: number
   readonly problems: readonly LogProblem[]
 }
 
-/** Reads and verifies the log in a Redis, beside the ids of the requests whose answers were delivered. */
+/** Reads and verifies the log in a Redis, and compares it with the ids of the requests whose answers were delivered. */
 export async function auditedLog(url: string, delivered: ReadonlySet<string>): Promise<AuditedLog> {
   const redis = new Redis(url)
   try {

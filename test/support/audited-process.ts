@@ -1,4 +1,4 @@
-// A server whose answers are audited, which tests kill: each answer reads one field of a person.
+// An audited server for tests that kill it. Each answer reads one field of a person.
 import { Redis } from 'ioredis'
 import express from 'express'
 import { auditAccess, createPolicySource, memoryStore } from '../../src/index.ts'
@@ -14,7 +14,7 @@ const sink = auditLog({
   ...(mode === 'redis' ? {} : { spool: { directory: spool, maxBytes: Number(maxBytes) } }),
   mode: mode === 'redis' ? 'redis' : 'spool',
 })
-/** How many events have come. */
+/** The number of events. */
 let made = 0
 const policies = createPolicySource({
   store: memoryStore([{ policy: { appId: 'a', auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } } }]),

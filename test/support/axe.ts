@@ -9,7 +9,7 @@ const AXE = readFileSync(
   'utf8',
 )
 
-/** What axe finds on the page as it is now: the rule, and the elements. */
+/** The findings of axe on the current page, with rule and elements. */
 export async function axeFindings(page: Page): Promise<string[]> {
   if (!(await page.evaluate<boolean>(`typeof axe === 'object'`))) await page.evaluate(AXE)
   const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)

@@ -4,12 +4,12 @@ import { cache, findPrograms, isRoot, run } from './commands.ts'
 import { byApt, byCommand, findOrInstall, isInstalled, type WayToInstall } from './programs.ts'
 
 const kept = join(cache, 'chromium')
-// The last line that runs on Node 20.
+// The last major version that runs on Node 20.
 const npmPackage = '@sparticuz/chromium@147.0.0'
 
 /**
- * The path of a Chromium or Chrome that runs on this machine: `CHROME_PATH`, else one on the PATH, else one that an
- * earlier run kept, else one installed now. Rejects with what a person can do.
+ * The path of a Chromium or Chrome: `CHROME_PATH`, else one on the PATH, else one kept by an earlier run, else one that
+ * is installed now. Rejects with advice if none can be found.
  */
 export async function findChromium(): Promise<string> {
   return findOrInstall({
@@ -39,7 +39,7 @@ function waysToInstall(): readonly WayToInstall[] {
   return ways
 }
 
-/** Needs no rights on the machine. */
+/** Needs no permissions on the machine. */
 const unpackingFromNpm: WayToInstall = {
   name: `npm install ${npmPackage}`,
   async install() {
@@ -60,7 +60,7 @@ async function unpackFromNpm(work: string): Promise<string | undefined> {
   if (!installed.succeeded) return installed.output
   const root = join(work, 'root')
   await mkdir(root)
-  // The package unpacks into the temporary folder, and only on the machines that it is made for also its libraries.
+  // The package unpacks into the temporary folder. It unpacks its libraries only on its own target machines.
   const unpacked = await run(process.execPath, ['-e', unpackAll], {
     cwd: join(work, 'node_modules', '@sparticuz', 'chromium'),
     env: { ...process.env, TMPDIR: root },

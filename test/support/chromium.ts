@@ -1,7 +1,7 @@
 import { type Browser, chromium } from 'playwright-core'
 import { findChromium } from './chromium-binary.ts'
 
-/** Starts a real headless Chromium with a profile of its own, and with more arguments if need be. Close it in `afterAll`. */
+/** Starts a headless Chromium with its own profile, and optional arguments. Close it in `afterAll`. */
 export async function launchChromium(...more: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: await findChromium(),

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { signedFetch, signRequest, superagentSigner, type CallerOptions } from 'portcullis/client'
 
 /**
- * Signs by real client libraries and sends, as a process of its own: most of them are ES modules, which the test runner cannot
- * load. Its arguments are the URL and the options of the signer in JSON; it prints one line of JSON for each request.
+ * Signs and sends requests with real client libraries, in its own process, because most of them are ES modules, which
+ * the test runner cannot load. Its arguments are the URL and the options of the signer in JSON. It prints one line of
+ * JSON per request.
  */
 
 const load = createRequire(join(process.cwd(), 'test', 'frameworks', 'package.json'))
@@ -43,7 +44,7 @@ const [, , url = '', given = ''] = process.argv
 const key = JSON.parse(given) as CallerOptions & { readonly appId: string }
 const { appId, ...signing } = key
 
-/** As docs/signing.md shows it: got has its final method, URL, headers and body in this hook. */
+/** The example in docs/signing.md: in this hook, got has the final method, URL, headers and body. */
 const signedGot = got.extend({
   headers: { 'x-app-id': appId },
   hooks: {

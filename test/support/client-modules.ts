@@ -3,10 +3,10 @@ import { join, posix } from 'node:path'
 import { transformSync } from '@swc/core'
 import { repository } from './commands.ts'
 
-/** JavaScript by its path below `src`, with the extension of its source: `client/index.ts`. */
+/** JavaScript by the path of its source in `src`, such as `client/index.ts`. */
 export type Modules = ReadonlyMap<string, string>
 
-/** `portcullis/client` and all that it imports, as JavaScript for a runtime that is not this one. */
+/** `portcullis/client` and everything that it imports, as JavaScript for another runtime. */
 export function clientModules(type: 'es6' | 'commonjs'): Modules {
   const modules = new Map<string, string>()
   const add = (path: string): void => {
@@ -26,7 +26,7 @@ export function clientModules(type: 'es6' | 'commonjs'): Modules {
   return modules
 }
 
-/** Signs a POST and a GET with both kinds of keys, in a runtime that has the modules; answers with status and body. */
+/** Signs a POST and a GET with both kinds of keys, in a runtime with the modules. Returns status and body. */
 export const SIGN_ALL = `
 async function signAll({ signedFetch, signRequest }, { origin, secret, privateKey }) {
   const keys = [{ keyId: 'key-1', secret }, { keyId: 'key-2', privateKey }]

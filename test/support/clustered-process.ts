@@ -1,4 +1,4 @@
-/** Two workers of `node:cluster`, each with nonces in its own memory: for what a person is told of them. */
+/** Two workers of `node:cluster`, each with nonces in its own memory, to test the warning. */
 import cluster from 'node:cluster'
 import { memoryNonces } from 'portcullis'
 

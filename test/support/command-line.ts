@@ -3,7 +3,7 @@ import { runCommand } from '../../src/cli/run.ts'
 import type { Terminals } from '../../src/cli/command.ts'
 import { compiled } from './compiled.ts'
 
-/** What a command has written, and how it ended. */
+/** The output and the exit code of a command. */
 export interface Ended {
   readonly code: number
   readonly out: string
@@ -12,14 +12,14 @@ export interface Ended {
 
 export interface Surrounding {
   readonly env?: Readonly<Record<string, string>>
-  /** The standard input. */
+  /** Standard input. */
   readonly input?: string | undefined
   readonly terminals?: Partial<Terminals>
   readonly directory?: string | undefined
   readonly signal?: AbortSignal
 }
 
-/** The words of a line; what stands in double quotes is one word. */
+/** The words of a line. Text in double quotes is one word. */
 export function wordsOf(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? '')
 }
@@ -44,20 +44,20 @@ export async function portcullis(
   return { code, out, error }
 }
 
-/** The program as plain `node` runs it. */
+/** The path of the compiled program. */
 export const program = (): string => compiled('src/cli/main.ts')
 
 export interface Running {
   readonly ended: Promise<Ended>
   readonly pid: number
-  /** Resolves when the standard error has this in it. */
+  /** Resolves when standard error contains this text. */
   said(text: string): Promise<void>
-  /** What the standard output has by now. */
+  /** The standard output so far. */
   written(): string
   kill(signal: NodeJS.Signals): void
 }
 
-/** Starts a command as a process of its own, with pipes for its streams. */
+/** Starts a command in its own process, with pipes for its streams. */
 export function start(args: readonly string[], { env = {}, input, directory }: Surrounding = {}): Running {
   const child = spawn(process.execPath, [program(), ...args], {
     cwd: directory,
@@ -74,7 +74,7 @@ export function start(args: readonly string[], { env = {}, input, directory }: S
     error += part.toString()
     look()
   })
-  // A command that does not read its input ends before it is written.
+  // A command that does not read its input may exit before it is written.
   child.stdin.on('error', () => undefined)
   child.stdin.end(input ?? '')
   const ended = new Promise<Ended>((resolve, reject) => {

@@ -8,18 +8,18 @@ const execute = promisify(execFile)
 /** The package's own folder: jest and the npm scripts all run there. */
 export const repository: string = process.cwd()
 
-/** Where test programs that are not installed on the system are kept between runs. `npm ci` empties it. */
+/** The folder for test programs that are not installed on the system. `npm ci` deletes it. */
 export const cache: string = join(repository, 'node_modules', '.cache', 'portcullis')
 
 export const isRoot: boolean = process.getuid?.() === 0
 
 export interface Ran {
   readonly succeeded: boolean
-  /** Both streams, for a message to a person. */
+  /** Both output streams, for error messages. */
   readonly output: string
 }
 
-/** Runs a program to its end. A program that fails, or is not there, is a value and no rejection. */
+/** Runs a program to its end. Resolves even if the program fails or is missing. */
 export async function run(
   program: string,
   args: readonly string[],
@@ -34,7 +34,7 @@ export async function run(
   }
 }
 
-/** The full paths of these programs, as far as they are there: by name, on the PATH first, then in further folders. */
+/** The full paths of the existing programs with these names, on the PATH first, then in further folders. */
 export function findPrograms(
   names: readonly string[],
   furtherFolders: readonly string[] = [],
@@ -54,7 +54,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Tells the person in front of the terminal why nothing seems to happen. */
+/** Prints what is being done, because it takes a while. */
 export function announce(what: string): void {
   process.stderr.write(`[tests] ${what}\n`)
 }

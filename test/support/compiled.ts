@@ -14,18 +14,18 @@ import { dirname, join } from 'node:path'
 import { transformSync } from '@swc/core'
 import { cache, repository } from './commands.ts'
 
-/** What a helper process may import. */
+/** The folders that a helper process may import. */
 const FOLDERS = ['src', 'test', 'example-server']
 const VERSION = 'swc-1'
-/** An option of swc that its own types leave out: `./x.ts` becomes `./x.js`. */
+/** An option of swc that is missing in its types: it changes `./x.ts` to `./x.js`. */
 const REWRITTEN: object = { rewriteRelativeImportExtensions: true }
 
 let compiledInto: string | undefined
 
 /**
- * The path of a TypeScript program of this repository, such as `test/support/nonce-flood.ts`, as JavaScript that plain
- * `node` runs. All sources are compiled together once, whenever one of them has changed: a process that compiles what
- * it runs spends more than half a second of CPU on it, and there are hundreds of them.
+ * The path of the compiled JavaScript of a program in this repository, such as `test/support/nonce-flood.ts`. All
+ * sources are compiled together, once after each change. If every process compiled its own sources, each would need
+ * more than half a second of CPU time, and there are hundreds of them.
  */
 export function compiled(program: string): string {
   compiledInto ??= compileAll()
@@ -53,14 +53,14 @@ function compileAll(): string {
   try {
     renameSync(work, folder)
   } catch (error) {
-    // Another worker may have been first, with the same content.
+    // Another worker may have written the same content first.
     rmSync(work, { recursive: true, force: true })
     if (!existsSync(folder)) throw error
   }
   return folder
 }
 
-/** What was compiled of earlier states of the sources. Nothing runs that long. */
+/** Removes the output of earlier states of the sources, which no process can still use. */
 function removeOld(folder: string): void {
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
@@ -84,7 +84,7 @@ function compile(path: string, source: string): string {
   return code
 }
 
-/** The package by its name, from these files: a folder may import itself by the name in its own manifest. */
+/** A package.json with which these files can import the package by its name. */
 function manifest(): object {
   const { name, exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
     name: string

@@ -22,11 +22,11 @@ export const ALL_RIGHTS: readonly ConsoleRight[] = [
   'break-glass',
 ]
 
-/** The token of somebody with these rights. */
+/** The token of a person with these rights. */
 export const tokenFor = (...rights: readonly ConsoleRight[]): string =>
   `token for ${rights.join('+')}`.padEnd(40, '.')
 
-/** Somebody for each right alone, somebody with all, and pairs that tests need. */
+/** A person for each single right, one with all rights, and pairs that tests need. */
 const PEOPLE: readonly (readonly ConsoleRight[])[] = [
   ...ALL_RIGHTS.map((right) => [right]),
   ALL_RIGHTS,
@@ -45,7 +45,7 @@ export interface Answered {
 export interface Client {
   readonly session: SessionView
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
-  /** What comes as server-sent events. Ends when it is no longer read. */
+  /** The server-sent events of a path. Ends when it is no longer read. */
   stream(path: string): Promise<AsyncIterable<Uint8Array>>
 }
 
@@ -53,11 +53,11 @@ export interface ConsoleServer {
   readonly url: string
   readonly store: ManagedPolicyStore
   readonly sink: ReturnType<typeof memoryAuditSink>
-  /** What went wrong by a fault of ours. */
+  /** Errors that the console reported as its own faults. */
   readonly faults: unknown[]
-  /** Asks without a session, or with what is given. */
+  /** Sends a request without a session, or with the given headers. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
-  /** Signs somebody in. Left out: with all rights. */
+  /** Signs a person in, by default with all rights. */
   signIn(...rights: readonly ConsoleRight[]): Promise<Client>
   close(): Promise<void>
 }
@@ -80,7 +80,7 @@ export const APP_DOCUMENT = {
   keys: [{ id: 'shop-1', algorithm: 'hmac-sha256', secret: SECRET }],
 } as const
 
-/** A console on a real server, under `/admin/console`, beside a route `/auth` that guards protect for the app `shop`. */
+/** A console on a real server at `/admin/console`, next to a route `/auth` that guards protect for the app `shop`. */
 export async function startConsole({
   app = express(),
   ...given
@@ -124,7 +124,7 @@ export async function startConsole({
     (_req, res) => res.end('in'),
   )
   const server = createServer(app)
-  // A client on a busy machine comes back after more than the usual five seconds.
+  // On a busy machine, a client may need more than the default five seconds between requests.
   server.keepAliveTimeout = 60_000
   const url = `${await listening(server)}/admin/console`
 

@@ -3,22 +3,22 @@ import type { Mail } from '../../example-server/mail.ts'
 import { compiled } from './compiled.ts'
 import { repository } from './commands.ts'
 
-/** The example server in a process of its own. */
+/** The example server in its own process. */
 export interface ExampleProcess {
-  /** Where it listens. */
+  /** The URL on which it listens. */
   readonly url: string
-  /** The mails that it has printed, the oldest first. */
+  /** The emails that it has printed, oldest first. */
   readonly mails: Mail[]
-  /** What it has said. */
+  /** Its output so far. */
   readonly said: { stdout: string; stderr: string }
-  /** The exit code, once it has ended. */
+  /** Resolves with the exit code. */
   readonly ended: Promise<number | null>
   signal(name: NodeJS.Signals): void
 }
 
 /**
- * Starts it, on a free port if `PORT` is not given, and resolves when it is ready. Rejects with what the server said when
- * it ends before that. `asNpmStart` runs the command of `npm start`, which compiles at each start.
+ * Starts the server, on a free port unless `PORT` is given, and resolves when it is ready. Rejects with the output if
+ * the server exits before that. `asNpmStart` runs the command of `npm start`, which compiles at each start.
  */
 export async function startExampleProcess(
   environment: Record<string, string> = {},
@@ -50,7 +50,7 @@ export async function startExampleProcess(
   }
 }
 
-/** Starts it where it cannot start, and resolves with what it said and its exit code once it has ended. */
+/** Starts a server that must fail, and resolves with its output and exit code. */
 export async function failToStart(
   environment: Record<string, string>,
 ): Promise<{ said: ExampleProcess['said']; code: number | null }> {
@@ -58,7 +58,7 @@ export async function failToStart(
   return { said, code: await ended }
 }
 
-/** For `afterAll`: the server may not be there, when `beforeAll` has failed. */
+/** For `afterAll`. The server may be missing if `beforeAll` has failed. */
 export async function killExampleProcess(server: ExampleProcess | undefined): Promise<void> {
   server?.signal('SIGKILL')
   await server?.ended
@@ -83,12 +83,12 @@ function spawnExample(
   return { child, said, ended: new Promise((settle) => child.once('close', settle)) }
 }
 
-/** The secret of the demo server app, from what was printed at the start. */
+/** The secret of the demo server app, as printed at the start. */
 export function printedSecret({ said }: ExampleProcess): string | undefined {
   return /secret ([A-Za-z0-9+/=]{44})/.exec(said.stdout)?.[1]
 }
 
-/** The commands that were printed to be pasted, in order. */
+/** The printed commands, in order. */
 export function printedCommands({ said }: ExampleProcess): string[] {
   return [...said.stdout.matchAll(/^ {3}((?:DEMO_SECRET|curl).*)$/gm)].map(([, command]) => command as string)
 }

@@ -43,35 +43,37 @@ export const SHOP_POLICY = {
   auditAccess: { mode: 'enforce' },
 } satisfies PolicyInput
 
-/** An example server in this process, on the embedded store, on a free port of the loopback. */
+/** An example server in this process, with a memory store, on a free port of the loopback address. */
 export interface ExampleServer {
   readonly url: string
   readonly store: ManagedPolicyStore
   readonly sink: ReturnType<typeof memoryAuditSink>
   /** The legacy scheme for `ukey1Apps`. */
   readonly ukey1: Ukey1 | undefined
-  /** What was sent, the oldest first. */
+  /** The sent emails, oldest first. */
   readonly mails: Mail[]
   /** The lines of the log. */
   readonly lines: string[]
-  /** From now on the server cannot read policies from its store, or can again. */
+  /** Makes reads of policies from the store fail, or succeed again. */
   failReads(fail: boolean): void
-  /** Writes the policy of an app anew, with these sections in place of its own. */
+  /** Replaces these sections of an app's policy. */
   change(policy: { readonly appId: string }, sections?: object): Promise<void>
-  /** Rejects when something went wrong by a fault of ours. */
+  /** Closes the server. Rejects if it has reported a fault of its own. */
   close(): Promise<void>
 }
 
 const personKeys = new WeakMap<object, PeopleStore>()
 
-/** The keys of the people who are in a storage: two servers that share the one share the other. */
+/** The keys of the people in a storage. Two servers that share the storage also share the keys. */
 function keysBeside(storage: object): PeopleStore {
   const keys = personKeys.get(storage) ?? memoryPeople()
   personKeys.set(storage, keys)
   return keys
 }
 
-/** Starts an example server with the app `shop`. Two with the same `storage` share people, connects and tokens. */
+/**
+ * Starts an example server with the app `shop`. Servers with the same `storage` share people, connections and tokens.
+ */
 export async function startExampleServer({
   region = 'london',
   storage = memoryStorage(),
@@ -162,8 +164,8 @@ export async function startExampleServer({
 }
 
 /**
- * The server of the app `shop`, which signs what it sends. `sent` is the last request, as it went out. With `hold` it
- * signs and does not send.
+ * The server of the app `shop`, which signs its requests. `sent` is the last request in its final form. With `hold`, it
+ * signs a request without sending it.
  */
 export function shopServer({
   hold = false,
@@ -189,7 +191,7 @@ export function shopServer({
   return { send, sent }
 }
 
-/** `init` of a POST of JSON. */
+/** The options of `fetch` for a POST with JSON. */
 export function json(body: unknown, headers: Record<string, string> = {}): RequestInit {
   return {
     method: 'POST',
@@ -218,17 +220,17 @@ export interface Page {
   readonly status: number
   readonly headers: Headers
   readonly html: string
-  /** Where a redirect leads. */
+  /** The target of a redirect. */
   readonly location: string | undefined
 }
 
-/** The code in the newest mail to an address. */
+/** The code in the newest email to an address. */
 export function codeFor(mails: readonly Mail[], email: string): string {
   const mail = mails.findLast(({ to, text }) => to === email && text.startsWith('Code: '))
   return /^Code: (\d{8})$/m.exec(mail?.text ?? '')?.[1] ?? 'no code was sent'
 }
 
-/** The code in the newest mail to an address, once it is there: a process prints it a moment later. */
+/** Waits for the code in the newest email to an address, because a process prints it with a delay. */
 export async function arrivedCode(
   server: { readonly mails: readonly Mail[] },
   email: string,
@@ -238,10 +240,10 @@ export async function arrivedCode(
   return codeFor(server.mails, email)
 }
 
-/** A person with a browser made by hand: it keeps cookies and sends the forms of the page that it is on. */
+/** A person with a minimal browser, which keeps cookies and sends the forms of the current page. */
 export class Visitor {
   readonly #jar = new Map<string, string>()
-  /** Goes with every request, as a proxy adds it. */
+  /** The client address in every request, as a proxy adds it. */
   address: string | undefined
   page: Page | undefined
 
@@ -292,12 +294,12 @@ export class Visitor {
     else this.#jar.set('__Host-device', value)
   }
 
-  /** Where the browser is. */
+  /** The URL of the current page. */
   get url(): string {
     return this.#base
   }
 
-  /** Opens where a redirect leads. */
+  /** Follows a redirect. */
   async follow({ location }: Page): Promise<Page> {
     if (location === undefined)
       throw new Error(`this is no redirect: ${this.page?.status} ${this.page?.html}`)
@@ -334,7 +336,7 @@ export class Visitor {
   }
 }
 
-/** Opens the gateway and makes an account, so that the visitor stands on the consent page. */
+/** Opens the gateway and creates an account. The visitor is then on the consent page. */
 export async function signUp(
   server: { readonly mails: readonly Mail[] },
   gateway: string,
@@ -350,7 +352,7 @@ export async function signUp(
   return visitor
 }
 
-/** What the gateway has put into the query of the return URL. */
+/** The answer of the gateway in the query of the return URL. */
 export function answerOf(location: string | undefined): Record<string, string> {
   const query = new URL(location ?? '').searchParams
   return Object.fromEntries(

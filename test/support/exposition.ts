@@ -1,4 +1,4 @@
-/** One figure of the text format of Prometheus. */
+/** One sample in the text format of Prometheus. */
 export interface Sample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
@@ -8,7 +8,10 @@ export interface Sample {
 const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\[\\"n])*)"(?:,|$)/y
 
-/** Reads the text format of Prometheus 0.0.4 strictly. Throws where Prometheus would refuse it, or where a figure has no type. */
+/**
+ * A strict parser of the Prometheus text format 0.0.4. Throws if Prometheus would refuse it, or if a sample has no
+ * type.
+ */
 export function readExposition(text: string): readonly Sample[] {
   if (text !== '' && !text.endsWith('\n')) throw new Error('the last line has no end')
   const types = new Map<string, string>()

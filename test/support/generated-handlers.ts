@@ -34,7 +34,7 @@ const FIELDS = [
 ] as const
 type Field = (typeof FIELDS)[number]
 
-/** No two values of any two persons are equal, or a part of each other. */
+/** No value of any person equals or contains another value. */
 function personOf(id: number, odd: string): Person {
   return {
     id,
@@ -48,7 +48,7 @@ function personOf(id: number, odd: string): Person {
   }
 }
 
-/** The text of each field, as it stands in a response. */
+/** The text of each field in a response. */
 const textOf: Readonly<Record<Field, (person: Person) => string>> = {
   email: ({ email }) => email,
   name: ({ name }) => name,
@@ -60,7 +60,7 @@ const textOf: Readonly<Record<Field, (person: Person) => string>> = {
   'address.geo.place': ({ address }) => address.geo.place,
 }
 
-/** Ways to take something from persons: what they make is sent. */
+/** Ways to read people. The result is sent. */
 const WAYS: Readonly<Record<string, (people: readonly Person[]) => unknown>> = {
   email: (people) => people.map(({ email }) => email),
   'a template': (people) => people.map((person) => `${person.name} <${person.email}>`),
@@ -79,7 +79,7 @@ const WAYS: Readonly<Record<string, (people: readonly Person[]) => unknown>> = {
   note: (people) => people.map(({ note }) => note),
 }
 
-/** Ways past the audit: by the row itself, or by something that was kept of it. */
+/** Ways to bypass the audit: through the row itself, or a stored part of it. */
 const BYPASSES: Readonly<Record<string, (person: Person, field: Field) => unknown>> = {
   'the value': (person, field) => textOf[field](person),
   'in a sentence': (person, field) => `see ${textOf[field](person)}, please`,
@@ -154,7 +154,7 @@ function handlerOf({ count, odd, how, ways, bypass, answer }: Generated): [Perso
   return [people, handler]
 }
 
-/** `person field` of everything that the events say was read. */
+/** All reads in the events, as `person field`. */
 function readBy(events: readonly AuditEvent[]): Set<string> {
   const read = new Set<string>()
   for (const event of events) {
@@ -167,7 +167,7 @@ function readBy(events: readonly AuditEvent[]): Set<string> {
   return read
 }
 
-/** All that a caller got, without the escapes of JSON, HTML and URLs, once and twice. */
+/** What a caller received, also with the escapes of JSON, HTML and URLs removed once and twice. */
 function plainOf(text: string): string {
   const once = (given: string): string => {
     const json = given.replaceAll(/\\(["\\/])/g, '$1')
@@ -179,8 +179,8 @@ function plainOf(text: string): string {
 }
 
 /**
- * Serves generated handlers and compares what each caller got with the events: every value in a response has its event, every
- * value that went past the audit is found, and nothing else is. Returns what was served.
+ * Serves generated handlers and compares each response with the events: every value in a response has its event, and
+ * exactly the values that bypassed the audit are detected. Returns the number of values.
  */
 export async function serveGenerated(numRuns: number): Promise<{ values: number; bypasses: number }> {
   const served = { values: 0, bypasses: 0 }
@@ -198,7 +198,7 @@ export async function serveGenerated(numRuns: number): Promise<{ values: number;
   app.set('env', 'test')
   app.use(audit as RequestHandler, (req, res, next) => handler(req, res, next))
   await listening(app as RequestListener, async (origin, server) => {
-    // A busy machine must not let a connection go while a request is on its way.
+    // On a busy machine, the server must not close a connection while a request is in flight.
     server.keepAliveTimeout = 600_000
     await fc.assert(
       fc.asyncProperty(handlers, async (generated) => {

@@ -1,4 +1,4 @@
-/** What somebody may type into a field to do harm, or by mistake. */
+/** Texts that somebody may enter into a field to do harm, or by mistake. */
 export const HOSTILE_TEXTS: readonly string[] = [
   '',
   '<script>alert(1)</script>',

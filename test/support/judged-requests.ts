@@ -16,13 +16,13 @@ import { signRequest } from '../../src/client/index.ts'
 import { parseEvent, serialiseEvent } from '../../src/audit/index.ts'
 import { seededRandom } from './seeded.ts'
 
-/** The key of what is kept for judging again. */
+/** The key of the facts that are stored for rejudging. */
 export const JUDGED_KEY: Uint8Array = new Uint8Array(32).fill(7)
 
 const secretOf = (appId: string): string => Buffer.alloc(32, appId).toString('base64')
 const keyOf = (appId: string): AppKey => ({ id: 'key-1', algorithm: 'hmac-sha256', secret: secretOf(appId) })
 
-/** The apps of the generated requests: one that enforces, one that reports, one with servers that must sign. */
+/** The apps of the generated requests: one enforces, one reports, and one has servers that must sign. */
 export const JUDGED_POLICIES: Readonly<Record<string, PolicyInput>> = {
   shop: {
     appId: 'shop',
@@ -65,7 +65,7 @@ export const JUDGED_POLICIES: Readonly<Record<string, PolicyInput>> = {
   },
 }
 
-/** The named lists that they name. `blocked` does not exist. */
+/** Their named lists. `blocked` does not exist. */
 export const JUDGED_LISTS: Readonly<Record<string, readonly ListEntry[]>> = {
   office: [{ range: '192.0.2.0/24' }, { range: '203.0.113.200/32', expires: '2020-01-01T00:00:00Z' }],
 }
@@ -96,7 +96,7 @@ const URLS = [
 ]
 const COUNTRIES = ['DE', 'FR', 'US', 'JP', 'XX']
 
-/** Sends generated requests through `protect()` and hands over the events, as they would be read from a log. */
+/** Sends generated requests through `protect()`, and passes on the events as they would be read from a log. */
 export async function recordRequests(
   count: number,
   seed: number,
@@ -135,7 +135,7 @@ export async function recordRequests(
   }
 }
 
-/** As a reader of the log finds it. */
+/** Passes on an event as a reader of the log would find it. */
 function written(event: AuditEvent, take: (event: AuditEvent) => void): void {
   const read = parseEvent(serialiseEvent(event))
   if (read !== undefined) take(read)
@@ -174,7 +174,7 @@ async function sendOne(port: number, agent: Agent, random: () => number): Promis
       )
     : headers
   await send(url, method, all, agent)
-  // The same again: its nonce was used.
+  // Replays the request, whose nonce was used.
   if (isSigned && random() < 0.2) await send(url, method, all, agent)
 }
 

@@ -1,6 +1,6 @@
 /**
- * A server whose app `a` is guarded by its allow list. Forked with `file <path>` or `redis <port> <prefix>`; sends its port,
- * and believes `x-forwarded-for`.
+ * A server whose app `a` has an allow list. Forked with `file <path>` or `redis <port> <prefix>`. It sends its port to
+ * the parent, and trusts `x-forwarded-for`.
  */
 import express, { type RequestHandler } from 'express'
 import { Redis } from 'ioredis'

@@ -1,6 +1,6 @@
 const { default: Sequencer } = require('@jest/test-sequencer')
 
-/** The projects whose files take longest begin first, so that no worker is left with one of them at the end. */
+/** Runs the projects with the longest files first, so that no worker is left with one of them at the end. */
 const LONG_FIRST = ['deep', 'browser']
 
 module.exports = class LongFirst extends Sequencer {

@@ -2,11 +2,11 @@ const { execFileSync } = require('node:child_process')
 const { basename, dirname, join, relative } = require('node:path')
 
 /**
- * For `jest --watch`: of the tests that a change concerns, those that are nearest to it. Almost every source is imported
- * by almost every test by way of `src/index.ts`, so what jest finds related is mostly everything.
+ * For `jest --watch`: selects the tests closest to a change. Almost every test imports almost every source through
+ * `src/index.ts`, so jest considers almost all tests related.
  *
- * Nearest are the tests that changed, and the tests named like a changed source in the mirrored folder; where there is
- * none, the tests of that folder; where there is none either, all that jest found.
+ * The closest tests are changed tests, and tests named like a changed source in the mirrored folder. If there are none,
+ * the tests of that folder, and otherwise all tests that jest found.
  */
 module.exports = (testPaths) => {
   const changed = changedFiles()

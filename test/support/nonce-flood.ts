@@ -1,6 +1,6 @@
 /**
- * A process that claims 300,000 nonces for apps whose keys leaked, and says how many were remembered. Run with how many
- * may be at most, in a heap that holds far fewer.
+ * A process that claims 300,000 nonces for apps whose keys leaked, and reports how many were stored. Its argument is
+ * the maximum. Its heap has space for far fewer.
  */
 import { memoryNonces } from 'portcullis'
 
@@ -13,7 +13,7 @@ for (let count = 0; count < 300_000; count += 1) {
     nonces.claim(`app-${count % 7}`, `key-1/nonce-of-a-common-length-${count}`, until)
     remembered += 1
   } catch {
-    // There is no room.
+    // The store is full.
   }
 }
 console.log(remembered)

@@ -1,4 +1,6 @@
-/** Jest only warns when something keeps it alive after the last test, and waits for ever. This makes it a failure. */
+/**
+ * If something keeps jest alive after the last test, jest only warns and waits forever. This reporter makes it fail.
+ */
 export default class OpenHandlesReporter {
   #watches
 
@@ -8,7 +10,7 @@ export default class OpenHandlesReporter {
 
   onRunComplete() {
     if (this.#watches) return
-    // Unreferenced: when nothing is open, these timers do not hold the process either.
+    // These timers are unreferenced, so they do not keep the process alive themselves.
     setTimeout(endWorkers, 5_000).unref()
     setTimeout(() => {
       console.error(`Still open 10 s after the last test: ${process.getActiveResourcesInfo().join(', ')}.`)
@@ -19,11 +21,11 @@ export default class OpenHandlesReporter {
 }
 
 /**
- * Ends what Jest has left of its own. With `workerIdleMemoryLimit` it renews a worker behind the last test too, and one that
- * comes up while all are ended is forgotten: it has no test, and waits for ever.
+ * Ends workers that jest has left running. With `workerIdleMemoryLimit`, jest replaces a worker even after the last
+ * test. If the new worker starts while jest stops all workers, jest forgets it, and it waits forever.
  */
 function endWorkers() {
-  // oxlint-disable-next-line no-underscore-dangle -- there is no public way to a child that nobody holds
+  // oxlint-disable-next-line no-underscore-dangle -- there is no public API for a child without a reference
   for (const handle of process._getActiveHandles()) {
     if (handle.spawnargs?.some((argument) => /jest-worker.*processChild/.test(argument)))
       handle.kill('SIGKILL')

@@ -13,8 +13,8 @@ import {
 const kept = join(cache, 'php')
 
 /**
- * The path of a PHP for the command line that runs on this machine: `PHP_BIN`, else one on the PATH, else one that an
- * earlier run kept, else one installed now. Rejects with what a person can do.
+ * The path of a PHP for the command line: `PHP_BIN`, else one on the PATH, else one kept by an earlier run, else one
+ * that is installed now. Rejects with advice if none can be found.
  */
 export async function findPhp(): Promise<string> {
   return findOrInstall({
@@ -31,7 +31,7 @@ export async function findPhp(): Promise<string> {
 
 function waysToInstall(): readonly WayToInstall[] {
   const ways: WayToInstall[] = []
-  // Not one of curl, json or openssl: the client needs the stream functions of the core alone.
+  // Without curl, json or openssl: the client needs only the stream functions of the core.
   if (isRoot && isInstalled('apt-get')) ways.push(byApt('php-cli'))
   if (isInstalled('apt-get') && isInstalled('dpkg')) ways.push(unpackingFromApt)
   if (isRoot && isInstalled('apk')) ways.push(byCommand('apk', 'add', '--no-cache', 'php84'))
@@ -48,7 +48,7 @@ const unpackingFromApt = byUnpacking({
     return [`php${version}-cli`, `php${version}-common`, 'libargon2-1', 'libsodium23']
   },
   kept,
-  // Without a configuration: it would name extensions that are not unpacked.
+  // Without a configuration, because it would name extensions that are not unpacked.
   starter: ([cli = '']) => ({ name: 'php', script: startScript(`usr/bin/${cli.replace('-cli', '')}`, '-n') }),
 })
 

@@ -3,13 +3,13 @@ import { JUDGED_POLICIES } from './judged-requests.ts'
 
 type AnySection = Readonly<Record<string, unknown>>
 
-/** A change of a policy: which section of which app gets which members. */
+/** A changed policy: these members of a section of an app are replaced. */
 const change = (appId: string, section: string, members: AnySection): PolicyInput => {
   const policy = JUDGED_POLICIES[appId] as unknown as Readonly<Record<string, AnySection>>
   return { ...policy, [section]: { ...policy[section], ...members } } as unknown as PolicyInput
 }
 
-/** Changes of policies, each of which changes a decision about the generated requests. */
+/** Changed policies, each of which changes a decision about the generated requests. */
 export const PLANTED_POLICIES: Readonly<Record<string, PolicyInput>> = {
   'a range is wider': change('shop', 'ipWhitelist', { ranges: ['0.0.0.0/0', '2001:db8::/32'] }),
   'a range is narrower': change('shop', 'ipWhitelist', { ranges: ['203.0.113.128/25', '2001:db8::/32'] }),
@@ -27,14 +27,14 @@ export const PLANTED_POLICIES: Readonly<Record<string, PolicyInput>> = {
   'a server need not sign': change('robots', 'serverOnly', { mode: 'off' }),
 }
 
-/** A change of the code: one text of a compiled file. */
+/** A code change: one replacement in a compiled file. */
 export interface PlantedCode {
   readonly file: string
   readonly from: string
   readonly to: string
 }
 
-/** Changes of the code of guards, each of which changes a decision about the generated requests. */
+/** Changes of guard code, each of which changes a decision about the generated requests. */
 export const PLANTED_CODE: Readonly<Record<string, PlantedCode>> = {
   'an entry of `deny` does not win': {
     file: 'src/guards/ip-whitelist.js',

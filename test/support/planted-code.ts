@@ -7,7 +7,7 @@ import type { PlantedCode } from './planted-changes.ts'
 
 const PROGRAM = 'test/support/rejudging-process.ts'
 
-/** The compiled sources with one change, in a folder of their own. */
+/** A copy of the compiled sources with one change. */
 export class PlantedCopy {
   readonly #folder: string
   readonly #program: string
@@ -25,7 +25,7 @@ export class PlantedCopy {
     writeFileSync(path, text.replace(planted.from, planted.to))
   }
 
-  /** Judges the recorded requests of a file again, one event a line. */
+  /** Rejudges the recorded requests in a file with one event per line. */
   async rejudge(events: string): Promise<RejudgeReport> {
     const child = spawn(process.execPath, [this.#program], { stdio: ['pipe', 'pipe', 'inherit'] })
     createReadStream(events).pipe(child.stdin)

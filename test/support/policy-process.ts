@@ -3,25 +3,25 @@ import type { Cluster, Redis } from 'ioredis'
 import { createPolicySource, type PolicySource } from 'portcullis'
 import { redisStore, type RedisStore } from 'portcullis/redis'
 
-/** How long a policy may be used while a fault lasts: short, so that tests see the end of it. */
+/** How long a policy may be used during a fault: short, so that tests can wait for its end. */
 export const MAX_STALE = 1_500
 
-/** What a caller got: a revision, `unknown` for "no such app", or `unavailable`. */
+/** What a caller received: a revision, `unknown` for "no such app", or `unavailable`. */
 export interface Answer {
   readonly at: number
-  /** How long it took, in milliseconds. */
+  /** The duration in milliseconds. */
   readonly took: number
   readonly what: number | 'unknown' | 'unavailable'
 }
 
-/** Store and source as one process has them, with a caller that asks every 10 ms, as guards do. */
+/** Store and source of one process, with a caller that reads every 10 ms, like guards. */
 export interface PolicyProcess {
   readonly store: RedisStore
   readonly source: PolicySource
   readonly client: Redis | Cluster
   readonly answers: readonly Answer[]
   ask(appId: string): Promise<Answer>
-  /** Ends the caller, the source, the store and the client. */
+  /** Stops the caller, the source, the store and the client. */
   stop(): Promise<void>
 }
 
@@ -67,7 +67,7 @@ export function startProcess(client: Redis | Cluster, prefix: string, appId: str
   }
 }
 
-/** Waits for a condition, and fails when it does not come true in time. */
+/** Waits for a condition, and fails if it does not become true in time. */
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,

@@ -3,29 +3,29 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { announce, cache, findPrograms, run } from './commands.ts'
 
-/** A program that tests need, and how to come by it. */
+/** A program that tests need, and how to get it. */
 export interface Wanted {
-  /** For messages: `a Redis server`. */
+  /** The name in messages, such as `a Redis server`. */
   readonly what: string
-  /** The environment variable that names it, and wins over everything else. */
+  /** The environment variable with its path, which has priority over everything else. */
   readonly variable: string
-  /** Full paths where it may be, best first. Asked again after each installation. */
+  /** Full paths where it may be, best first. Called again after each installation. */
   candidates(): readonly string[]
-  /** Tried in this order when no candidate runs. */
+  /** Tried in this order if no candidate runs. */
   readonly waysToInstall: readonly WayToInstall[]
-  /** What a person can do, as the end of a sentence. */
+  /** Advice, as the end of a sentence. */
   readonly advice: string
-  /** By which argument it tells its version. Default `--version`. */
+  /** The argument that prints its version. Default `--version`. */
   readonly version?: string
 }
 
 export interface WayToInstall {
   readonly name: string
-  /** Answers with why it did not work, or `undefined` when it did. */
+  /** Resolves with the reason of the failure, or with `undefined`. */
   install(): Promise<string | undefined>
 }
 
-/** The path of a program that tells its version, installed now if need be. Rejects with what a person can do. */
+/** The path of a program that can print its version. Installs it if necessary. Rejects with advice. */
 export async function findOrInstall(wanted: Wanted): Promise<string> {
   const named = process.env[wanted.variable]
   if (named !== undefined && named !== '') {
@@ -81,9 +81,9 @@ export function byApt(...packages: readonly string[]): WayToInstall {
     name: `apt-get install ${packages.join(' ')}`,
     async install() {
       const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-      // A list that cannot be fetched need not be the one we want, so only the installation's own word counts.
+      // A list that cannot be fetched may be irrelevant, so only the result of the installation counts.
       await run('apt-get', ['update', '-q'], { env, timeout: 300_000 })
-      // Debian starts a freshly installed service, unless this file says no. We want the program, not the service.
+      // Debian starts a newly installed service, unless this file forbids it. We want the program, not the service.
       const switchIsOurs = !existsSync(serviceSwitch)
       if (switchIsOurs) await writeFile(serviceSwitch, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
       try {
@@ -108,15 +108,15 @@ export function byApt(...packages: readonly string[]): WayToInstall {
 /** Debian packages that are fetched and unpacked into a folder, which becomes `kept`. */
 export interface Unpacking {
   readonly what: string
-  /** By their names; asked with the options that make apt use the package lists of the test. */
+  /** The package names, or a function that receives the options with which apt uses the test's package lists. */
   readonly packages: readonly string[] | ((apt: readonly string[]) => Promise<readonly string[]>)
-  /** The folder of the cache in which they end. */
+  /** The target folder in the cache. */
   readonly kept: string
-  /** Written beside them: a program that starts what was unpacked, by its name. */
+  /** A script that starts the unpacked program, and its name. */
   readonly starter?: (packages: readonly string[]) => { readonly name: string; readonly script: string }
 }
 
-/** Needs no rights on the machine: the packages are fetched with package lists of our own and only unpacked. */
+/** Needs no permissions on the machine: packages are fetched with separate package lists, and only unpacked. */
 export function byUnpacking(wanted: Unpacking): WayToInstall {
   return {
     name: `apt-get download ${wanted.what}`,
@@ -161,7 +161,7 @@ async function unpack(work: string, { packages, kept, starter }: Unpacking): Pro
   return undefined
 }
 
-/** Starts an unpacked program with the libraries that were unpacked beside it. */
+/** A script that starts an unpacked program with the libraries unpacked next to it. */
 export const startScript = (command: string, ...options: readonly string[]): string => `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 LD_LIBRARY_PATH=$(echo "$here"/usr/lib/*-linux-gnu*)\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}

@@ -5,8 +5,8 @@ import { byApt, byCommand, byUnpacking, findOrInstall, isInstalled, type WayToIn
 const kept = join(cache, 'promtool')
 
 /**
- * The path of a promtool that runs on this machine: `PROMTOOL_BIN`, else one on the PATH, else one that an earlier run kept, else one
- * installed now. Rejects with what a person can do.
+ * The path of a promtool: `PROMTOOL_BIN`, else one on the PATH, else one kept by an earlier run, else one that is
+ * installed now. Rejects with advice if none can be found.
  */
 export async function findPromtool(): Promise<string> {
   return findOrInstall({

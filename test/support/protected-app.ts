@@ -20,7 +20,7 @@ export interface ProtectedApp {
   reached: string[]
 }
 
-/** An Express app whose every route answers 200 behind the given guards, for one app with the given sections. */
+/** An Express app with the given guards and one client app with the given sections. Every route answers 200. */
 export function protectedApp(
   sections: Partial<PolicyInput>,
   guards: (policies: PolicySource) => readonly unknown[],
@@ -38,7 +38,7 @@ export function protectedApp(
   return { app, store, policies, reached }
 }
 
-/** Listens on a free port of the loopback, runs, and closes. */
+/** Listens on a free port of the loopback address, calls a function, and closes. */
 export async function listening<T>(
   listener: RequestListener,
   run: (origin: string, server: Server) => Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * A server whose guard meets the same mistake in many requests, and ends: for what a warning looks like to a person. Run with
- * the folder of Express.
+ * A server whose guard meets the same mistake in many requests, to test the printed warning. Its argument is the folder
+ * of Express.
  */
 import type { AddressInfo } from 'node:net'
 import type express from 'express'

@@ -21,14 +21,14 @@ const pseudonymKey = new Uint8Array(32).fill(6)
 export interface RecordedConsole {
   readonly server: ConsoleServer
   readonly store: ManagedPolicyStore
-  /** Where the guarded routes are: `/people/:id` for servers, `/page` for browsers. */
+  /** The base URL of the guarded routes: `/people/:id` for servers, `/page` for browsers. */
   readonly base: string
-  /** Calls a route, signed by a key of the app. */
+  /** Calls a route, signed with a key of the app. */
   call(keyId: 'old' | 'new', path: string, secret?: string): Promise<Response>
   close(): Promise<void>
 }
 
-/** A console of everything: keys that rotate, an audit that is judged again, reports of people, regions. */
+/** A console with all features: rotating keys, an audit to rejudge, reports about people, regions. */
 export async function startRecordedConsole(): Promise<RecordedConsole> {
   const frames = memoryFrames()
   const log = auditLog({ store: frames })

@@ -17,11 +17,11 @@ export interface RedirectReport {
   readonly redirects: number
   readonly refused: number
   readonly admitted: number
-  /** What must not happen, with the target that brought it about. */
+  /** Forbidden behaviour, with the target that caused it. */
   readonly problems: readonly string[]
 }
 
-/** Pieces of targets that readers of URLs take in different ways. */
+/** Parts of targets that URL parsers read differently. */
 const PIECES = [
   '/',
   '//',
@@ -77,12 +77,12 @@ const PIECES = [
   '*',
   '!',
 ]
-/** A request that was not answered, because no server would read it. */
+/** The result of a request that no server could read. */
 const NOTHING: Pick<IncomingMessage, 'statusCode' | 'headers'> = { headers: {} }
 
 const COUNTRIES = ['DE', 'US', 'GB', '', 'ZZ']
 
-/** Three servers that may disagree about a person, and callers that follow every redirect as a browser does. */
+/** Runs three servers that may disagree about a person, and callers that follow every redirect like a browser. */
 export async function fuzzRedirects(
   count: number,
   random: () => number,

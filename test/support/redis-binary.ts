@@ -14,8 +14,8 @@ const homebrewFolders = ['/opt/homebrew/bin', '/usr/local/bin']
 const kept = join(cache, 'redis')
 
 /**
- * The path of a Redis or Valkey server that runs on this machine: `REDIS_SERVER_BIN`, else one on the PATH, else one
- * that an earlier run kept, else one installed now. Rejects with what a person can do.
+ * The path of a Redis or Valkey server: `REDIS_SERVER_BIN`, else one on the PATH, else one kept by an earlier run, else
+ * one that is installed now. Rejects with advice if none can be found.
  */
 export async function findRedisServer(): Promise<string> {
   return findOrInstall({

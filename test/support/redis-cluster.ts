@@ -1,19 +1,19 @@
 import { askRedis, isFree, startRedis, until, type RedisServer } from './redis.ts'
 
-/** A Redis Cluster of a test's own: masters without replicas, which share the slots evenly. */
+/** A Redis Cluster for one test: masters without replicas, which share the slots evenly. */
 export interface RedisCluster {
   readonly nodes: readonly RedisServer[]
   /** The index of the node that has the slot of this key. */
   nodeOf(key: string): Promise<number>
-  /** Moves the slot of this key, with all keys in it, to the node with this index, as an operator does it. */
+  /** Moves the slot of this key, with all its keys, to the node with this index, like an operator. */
   moveSlotOf(key: string, toNode: number): Promise<void>
   stop(): Promise<void>
 }
 
 const SLOTS = 16_384
-const BUS = 10_000 // the nodes talk to each other on a port that is so much higher
+const BUS = 10_000 // the offset of the port that the nodes use among themselves
 
-/** Starts a Cluster, about two seconds: less the servers do not allow. `args` are for each of its servers. */
+/** Starts a Cluster, which takes about two seconds. `args` apply to each of its servers. */
 export async function startCluster(
   options: { nodes?: number; args?: readonly string[] } = {},
 ): Promise<RedisCluster> {
@@ -21,7 +21,7 @@ export async function startCluster(
   const nodes: RedisServer[] = []
   const stop = async (): Promise<void> => void (await Promise.all(nodes.map((node) => node.stop())))
   try {
-    // One after the other, for two could find the same port free.
+    // One after another, because two could find the same free port.
     while (nodes.length < count) {
       nodes.push(
         await startRedis({
@@ -58,7 +58,7 @@ export async function startCluster(
       if (keys.length === 0) break
       await askRedis(from, 'MIGRATE', '127.0.0.1', to, '', 0, 5_000, 'KEYS', ...keys)
     }
-    // The new owner first: were it the last, nobody would have the slot in between.
+    // The new owner comes first. Otherwise no node would have the slot meanwhile.
     const others = nodes.map(({ port }) => port).filter((port) => port !== to)
     for (const port of [to, ...others]) await askRedis(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId)
   }
@@ -72,7 +72,7 @@ async function join(nodes: readonly RedisServer[]): Promise<void> {
     nodes.map(async ({ port }, index) => {
       const last = Math.min(SLOTS, (index + 1) * share) - 1
       await askRedis(port, 'CLUSTER', 'ADDSLOTSRANGE', index * share, last)
-      // Epochs that differ, so that the nodes need not settle who was first.
+      // Different epochs, so that the nodes need not resolve a conflict.
       await askRedis(port, 'CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
     }),
   )

@@ -1,20 +1,20 @@
 import { askRedis, startRedis, until, type RedisServer } from './redis.ts'
 
-/** A master, a replica of it, and three sentinels that promote the replica half a second after the master was lost. */
+/** A master, its replica, and three sentinels that promote the replica half a second after losing the master. */
 export interface RedisSentinel {
   readonly sentinels: readonly { readonly host: string; readonly port: number }[]
-  /** What the sentinels call the master. */
+  /** The name of the master for the sentinels. */
   readonly name: string
-  /** The server that all sentinels hold for the master; while they disagree it waits, at most 20 s. */
+  /** The server that all sentinels consider the master. Waits up to 20 s while they disagree. */
   master(): Promise<RedisServer>
-  /** The other one, whether it runs or not. */
+  /** The other server, whether it runs or not. */
   replica(): Promise<RedisServer>
   stop(): Promise<void>
 }
 
 const NAME = 'portcullis'
 
-/** Starts them, within a second. `args` are for the master and the replica. */
+/** Starts all of them, within a second. `args` apply to the master and the replica. */
 export async function startSentinel(options: { args?: readonly string[] } = {}): Promise<RedisSentinel> {
   const { args = [] } = options
   const servers: RedisServer[] = []
@@ -30,7 +30,7 @@ export async function startSentinel(options: { args?: readonly string[] } = {}):
     const master = await start({ args })
     const replica = await start({ args: ['--replicaof', '127.0.0.1', String(master.port), ...args] })
     data.push(master, replica)
-    // Before the sentinels, for by themselves they look at a replica every ten seconds only.
+    // Before the sentinels start, because they check a replica only every ten seconds.
     await until('the replica follows its master', async () =>
       String(await askRedis(replica.port, 'INFO', 'replication')).includes('master_link_status:up'),
     )
@@ -79,23 +79,23 @@ sentinel failover-timeout ${NAME} 2000
 }
 
 /**
- * Their own rhythm is slower than the time after which they hold a server for lost: they would suspect a new master before
- * they ask it for the first time, and give its place to one that is just back. A busy machine must not make them
- * distrust the clock either, which stops them for half a minute. While a master is lost they ask its replicas once a second,
- * and promote none that they have not heard for five pings: with less than 200 ms between those they would find none, and
- * try again after four seconds.
+ * Shortens the intervals of a sentinel. By default they are longer than the timeout after which it considers a server
+ * lost, so it would suspect a new master before it first asks it, and replace it with a server that has just restarted.
+ * On a busy machine it must not distrust the clock either, which stops it for half a minute. While a master is lost, it
+ * asks the replicas once a second, and promotes none that has not answered for five pings. With less than 200 ms
+ * between pings it would find none, and try again after four seconds.
  */
 async function hurry(sentinel: number): Promise<void> {
   const periods = ['ping-period', 250, 'ask-period', 100, 'publish-period', 200, 'info-period', 500]
   await askRedis(sentinel, 'SENTINEL', 'DEBUG', ...periods, 'tilt-trigger', 20_000).catch(
     (error: unknown) => {
-      // Servers before 7.0 cannot be told; there it only takes longer.
+      // Servers before 7.0 do not support these settings. There it only takes longer.
       if (!/unknown (sub)?command/i.test(String(error))) throw error
     },
   )
 }
 
-/** What a sentinel knows of the others and of the replica, in words. */
+/** A description of what a sentinel knows about the others and the replica. */
 async function viewOf(sentinel: number): Promise<string> {
   const master = pairs(await askRedis(sentinel, 'SENTINEL', 'MASTER', NAME))
   const [replica] = (await askRedis(sentinel, 'SENTINEL', 'REPLICAS', NAME)) as unknown[]

@@ -6,8 +6,8 @@ declare global {
 }
 
 /**
- * Before integration tests: finds or installs a redis-server for the tests that start their own, and starts the shared
- * one, unless `REDIS_URL` names one (jest.config.mjs hands it on as `TEST_REDIS_URL`).
+ * Runs before integration tests: finds or installs a redis-server for the tests that start their own, and starts the
+ * shared one, unless `REDIS_URL` is set (jest.config.mjs passes it on as `TEST_REDIS_URL`).
  */
 export default async function setUp(): Promise<void> {
   process.env['REDIS_SERVER_BIN'] = await findRedisServer()

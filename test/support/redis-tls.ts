@@ -2,13 +2,13 @@ import { connect } from 'node:tls'
 import { generate } from 'selfsigned'
 import { startRedis, type RedisServer } from './redis.ts'
 
-/** A Redis server that speaks nothing but TLS. */
+/** A Redis server that accepts only TLS. */
 export interface TlsRedis extends RedisServer {
-  /** The certificate to trust, as PEM; it names `127.0.0.1` and `localhost`. */
+  /** The certificate to trust, as PEM, for `127.0.0.1` and `localhost`. */
   readonly ca: string
 }
 
-/** Starts one, with a certificate made for it. `args` as for {@link startRedis}. */
+/** Starts a server with a new certificate. `args` as for {@link startRedis}. */
 export async function startTlsRedis(options: { args?: readonly string[] } = {}): Promise<TlsRedis> {
   const { args = [] } = options
   const { private: key, cert: ca } = await generate([{ name: 'commonName', value: 'localhost' }], {
@@ -33,6 +33,6 @@ export async function startTlsRedis(options: { args?: readonly string[] } = {}):
     files: { 'server.crt': ca, 'server.key': key },
     connect: (port) => connect({ host: '127.0.0.1', port, ca }),
   })
-  // Not a copy of it: its process id changes.
+  // Not a copy, because its process id changes.
   return Object.assign(server, { url: `rediss://127.0.0.1:${server.port}`, ca })
 }

@@ -8,43 +8,43 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { findRedisServer } from './redis-binary.ts'
 
-/** For tests that ask what Redis answers and not how soon: how long a client waits for it, in milliseconds. */
+/** A long command timeout in milliseconds, for tests in which the speed of Redis does not matter. */
 export const PATIENT = 20_000
 
-/** A Redis server of a test's own, on a free port of the loopback address. */
+/** A Redis server for one test, on a free port of the loopback address. */
 export interface RedisServer {
   readonly url: string
   readonly port: number
-  /** Of the process that runs now; another one after `restart()`. */
+  /** The id of the current process. It changes with `restart()`. */
   readonly pid: number
-  /** Ends it in order, and removes its data. */
+  /** Shuts it down, and removes its data. */
   stop(): Promise<void>
-  /** Ends it as a power cut would. The data stay. */
+  /** Kills the process. The data remain. */
   kill(): Promise<void>
-  /** Stops it without ending it: connections stay open and nothing is answered. */
+  /** Pauses the process: connections stay open, and it does not answer. */
   pause(): void
   resume(): void
-  /** Ends it in order if it runs, and starts it again on the same port, with the same data. */
+  /** Shuts it down if it runs, and starts it again on the same port with the same data. */
   restart(): Promise<void>
 }
 
-/** What a server has that is not an ordinary one. */
+/** Options of a special server. */
 export interface RedisOptions {
-  /** More of its command line. What stands here wins over ours. */
+  /** Further arguments, which override ours. */
   readonly args?: readonly string[] | ((port: number) => readonly string[])
-  /** In its folder, in which it runs, by name. One called `redis.conf` is its configuration, which it may rewrite. */
+  /** Files in its working folder, by name. `redis.conf` is its configuration, which it may rewrite. */
   readonly files?: Readonly<Record<string, string>>
-  /** Whether this free port will do. Default: every one does. */
+  /** Whether a free port is suitable. Default: every port is. */
   readonly suits?: (port: number) => Promise<boolean>
-  /** How to reach it, to ask whether it is ready. Default: over plain TCP. */
+  /** Connects to it, to check whether it is ready. Default: plain TCP. */
   readonly connect?: (port: number) => Socket
 }
 
 const withoutPersistence = ['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0']
 
 /**
- * Starts a Redis server that ends with this process, however that ends. It keeps nothing on disk unless `args` say so,
- * for example `['--appendonly', 'yes', '--appendfsync', 'always']`. Call `stop()` in `afterAll`.
+ * Starts a Redis server that ends with this process, even if this process is killed. It stores nothing on disk unless
+ * `args` say so, for example `['--appendonly', 'yes', '--appendfsync', 'always']`. Call `stop()` in `afterAll`.
  */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const program = await findRedisServer()
@@ -53,7 +53,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 
   let port = 0
   let server: ChildProcess | undefined
-  // The port found free may be taken by somebody else before the server binds it.
+  // Another process may take the free port before the server binds it.
   for (let attempt = 1; server === undefined; attempt += 1) {
     port = await freePort(options.suits)
     server = await launch(port).catch((error: unknown) => {
@@ -84,7 +84,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   }
 }
 
-/** The Redis that all integration tests share. Keep apart by {@link freshPrefix}; never stop, pause or flush it. */
+/** The Redis that all integration tests share. Use {@link freshPrefix}, and never stop, pause or flush it. */
 export function sharedRedisUrl(): string {
   const url = process.env['TEST_REDIS_URL']
   if (url === undefined)
@@ -97,7 +97,7 @@ export function freshPrefix(): string {
   return `test:${randomUUID()}:`
 }
 
-/** The answer of a server on the loopback address to one command, on a connection of its own. */
+/** Sends one command to a server on the loopback address, on a separate connection, and resolves with the answer. */
 export async function askRedis(
   port: number,
   command: string,
@@ -111,7 +111,7 @@ export async function askRedis(
     commandTimeout: 5_000,
     disconnectTimeout: 50,
   })
-  redis.on('error', () => {}) // the rejected command says it
+  redis.on('error', () => {}) // the rejected command reports it
   try {
     return await redis.call(command, ...args)
   } finally {
@@ -119,7 +119,7 @@ export async function askRedis(
   }
 }
 
-/** Waits until a condition is true: `what` says which, should it not become so within 60 s. */
+/** Waits until a condition is true. `what` describes it in the error after 60 s. */
 export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 60_000
   while (!(await condition())) {
@@ -128,7 +128,7 @@ export async function until(what: string, condition: () => Promise<boolean>): Pr
   }
 }
 
-/** Whether nobody listens on this port of the loopback address. */
+/** Whether no process listens on this port of the loopback address. */
 export async function isFree(port: number): Promise<boolean> {
   const probe = createServer()
   return new Promise((resolve) => {
@@ -138,8 +138,8 @@ export async function isFree(port: number): Promise<boolean> {
 }
 
 /*
- * The watcher reads a pipe that only this process holds open. At its end without a word, this process is gone, and the
- * watcher kills the server, which has the process id of the shell that it replaced.
+ * The watcher reads a pipe that only this process keeps open. If the pipe ends without a message, this process has
+ * died, and the watcher kills the server, which has the process id of the shell that it replaced.
  */
 const guarded = '{ read -r word <&3 || kill -9 $$; } >/dev/null 2>&1 & exec "$@" 3<&-'
 
@@ -162,7 +162,7 @@ async function spawnServer(
   let said = ''
   stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()))
   stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()))
-  watch?.on('error', () => {}) // the watcher may be gone first
+  watch?.on('error', () => {}) // the watcher may have ended first
   child.once('exit', () => {
     const pipe = watch as Socket
     pipe.end('ended\n', () => pipe.destroy())
@@ -171,7 +171,7 @@ async function spawnServer(
   const deadline = Date.now() + 60_000
   while (!(await isReady(connect(port)))) {
     if (child.exitCode !== null || child.signalCode !== null) {
-      await sleep(20) // for its last words
+      await sleep(20) // for its last output
       throw new Error(`redis-server on port ${port} ended while starting: ${said.trim()}`)
     }
     if (Date.now() > deadline) {
@@ -186,7 +186,7 @@ async function spawnServer(
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGCONT') // a paused process does not take a SIGTERM
+  child.kill('SIGCONT') // a paused process does not handle SIGTERM
   child.kill(signal)
   const overdue = setTimeout(() => child.kill('SIGKILL'), 5_000)
   await ended
@@ -198,7 +198,7 @@ function pidOf({ pid }: ChildProcess): number {
   return pid
 }
 
-/** Any answer to PING counts: a server that asks for a password is up too, one that is loading its data is not. */
+/** Any answer to PING counts, except "loading": a server that requires a password is ready too. */
 async function isReady(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (ready: boolean): void => {
@@ -216,7 +216,7 @@ function overTcp(port: number): Socket {
   return createConnection({ host: '127.0.0.1', port })
 }
 
-/** A server that starts again finds its files as it left them. */
+/** Writes a file only if it is missing, because a restarted server must find its files unchanged. */
 async function writeOnce(file: string, content: string): Promise<void> {
   await writeFile(file, content, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error

@@ -1,6 +1,7 @@
 /**
- * Walks everything that a handle of `regionalStore` can reach, by properties, entries, prototypes and the scopes of closures, and
- * prints which clients it comes to. It stops at the clients: what they reach is ioredis and Node.
+ * Traverses everything that is reachable from a handle of `regionalStore` through properties, entries, prototypes and
+ * closure scopes, and prints the clients that it reaches. It stops at the clients, beyond which are only ioredis and
+ * Node.
  */
 import { Session } from 'node:inspector'
 import type { Runtime } from 'node:inspector'
@@ -38,7 +39,7 @@ interface Properties {
 
 ask('Debugger.enable', {})
 
-/** The clients that are reached, and how many objects were looked at. */
+/** The reachable clients, and the number of visited objects. */
 function walk(start: unknown): { readonly reached: readonly string[]; readonly objects: number } {
   const holder = globalThis as { walkedFrom?: unknown; walkedBefore?: WeakSet<object> }
   holder.walkedFrom = start
@@ -80,13 +81,13 @@ function hidden(properties: readonly Runtime.InternalPropertyDescriptor[]): Runt
   const isForeign = place?.scriptId !== undefined && !ourScripts.has(place.scriptId)
   return properties.flatMap(({ name, value }) => {
     if (value === undefined || name === '[[FunctionLocation]]') return []
-    // What Node and packages close over is the whole process.
+    // Closures of Node and of packages reach the whole process.
     if (name === '[[Scopes]]' && (isForeign || place === undefined)) return []
     return [value]
   })
 }
 
-/** Also whether it is the global scope, which has everything by its name. */
+/** Whether an object was visited before, or is the global scope, which reaches everything. */
 function wasBefore(objectId: string): boolean {
   const { result } = ask('Runtime.callFunctionOn', {
     objectId,

@@ -9,17 +9,17 @@ interface Waiting {
 }
 
 /**
- * Holds the commands of several actors that concern one record, and lets them pass one at a time in a chosen order, so that each
- * order in which servers may see them can be tried.
+ * Holds the commands of several actors for one record, and releases them one at a time in a chosen order, so that every
+ * order in which servers may receive them can be tested.
  */
 export class Schedule {
   #waiting: Waiting[] = []
   #isOpen = true
   #running = 0
-  /** After how many more commands an actor ends; `false`: its last command never reaches the server. */
+  /** The number of commands after which an actor ends. `isSent`: whether its last command reaches the server. */
   readonly #ends = new Map<string, { left: number; readonly isSent: boolean }>()
 
-  /** A client of an actor. `isAway`: nothing that it sends arrives. */
+  /** A client of an actor. With `isAway`, none of its commands arrive. */
   client(actor: string, place: PlaceName, redis: RedisClient, isAway = false): RedisClient {
     return {
       call: (name, ...args) => {
@@ -38,7 +38,7 @@ export class Schedule {
   /**
    * Runs all actors to their end.
    *
-   * @param choose Which of so many commands passes next.
+   * @param choose Chooses the next of this many commands.
    * @param ends The actor that ends like a killed process, and when.
    */
   async run(
@@ -66,7 +66,7 @@ export class Schedule {
         const end = this.#ends.get(actor)
         if (end !== undefined && (end.left -= 1) < 0) {
           if (end.left === -1 && end.isSent) await ask()
-          return // and nobody hears of the answer
+          return // and nobody receives the answer
         }
         await ask().then(resolve, reject)
       }
@@ -74,7 +74,7 @@ export class Schedule {
     })
   }
 
-  /** Until each actor waits or has ended, and nothing is on its way. */
+  /** Waits until each actor waits or has ended, and nothing is in flight. */
   async quiet(): Promise<void> {
     for (let turns = 0; turns < 4; turns += 1) {
       await turn()
@@ -83,7 +83,7 @@ export class Schedule {
   }
 }
 
-/** Every sequence of choices, the first time all zeros; when there are too many, random ones. */
+/** Every sequence of choices, starting with all zeros, or random ones if there are too many. */
 export function eachOrder(most: number, seed: number): Iterable<(count: number) => number> {
   return {
     *[Symbol.iterator]() {

@@ -23,11 +23,11 @@ export const PLACES: readonly PlaceName[] = ['london', 'frankfurt', 'dallas']
 export interface ThreePlaces {
   readonly servers: Readonly<Record<PlaceName, RedisServer>>
   readonly relays: Readonly<Record<PlaceName, TcpProxy>>
-  /** A store of a process of its own, with clients of its own. */
+  /** Opens a store with its own clients, like a separate process. */
   open(options?: Partial<RegionalStoreOptions<World>>): Promise<Opened>
-  /** Asks the server of a place, past the proxy. */
+  /** Sends a command to the server of a location, bypassing the proxy. */
   ask(place: PlaceName, command: string, ...args: (string | number)[]): Promise<unknown>
-  /** Removes all data of all places. */
+  /** Removes all data of all locations. */
   clear(): Promise<void>
   stop(): Promise<void>
 }
@@ -95,7 +95,7 @@ function clientOf(port: number): Redis {
     retryStrategy: () => 50,
     disconnectTimeout: 50,
   })
-  client.on('error', () => {}) // the command that is refused says it
+  client.on('error', () => {}) // the rejected command reports it
   return client
 }
 

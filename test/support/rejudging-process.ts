@@ -1,4 +1,5 @@
-// Judges recorded requests again, for tests that run it from a copy with a change: events on standard input, one a line; the report.
+// Rejudges recorded requests, for tests that run it from a changed copy. Reads events from standard input, and prints
+// the report.
 import { createInterface } from 'node:readline'
 import { readEvents } from '../../src/audit/index.ts'
 import { rejudge } from '../../src/index.ts'

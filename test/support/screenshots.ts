@@ -2,13 +2,13 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 
-/** Where pictures of every page go, for whoever wants to look at them: `SCREENSHOTS=folder`. */
+/** The folder for screenshots of every page, set with `SCREENSHOTS=folder`. */
 const FOLDER = process.env['SCREENSHOTS']
 
 const SCHEMES = ['light', 'dark'] as const
 const WIDTHS = [1280, 360] as const
 
-/** Takes pictures of a page in both schemes and both widths, where that is asked for; then the page is as it was. */
+/** Takes screenshots of a page in both colour schemes and widths if enabled, and then restores the page. */
 export async function takePictures(
   page: Page,
   name: string,

@@ -1,7 +1,7 @@
-/** The seed of random choices in tests: `TEST_SEED=…` runs a failure again with the choices that it was found with. */
+/** The seed of random choices in tests. `TEST_SEED=…` repeats a failure with the same choices. */
 export const SEED: number = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
 
-/** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
+/** Pseudo-random numbers from 0 to 1, exclusive (mulberry32). */
 export function seededRandom(seed = SEED): () => number {
   let state = seed >>> 0
   return () => {

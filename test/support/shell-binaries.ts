@@ -12,7 +12,7 @@ import {
 
 interface Shell {
   readonly variable: string
-  /** The Debian packages that it needs beside the C library. */
+  /** The Debian packages that it needs in addition to the C library. */
   readonly packages: readonly string[]
   readonly program: string
 }
@@ -22,12 +22,12 @@ const SHELLS = {
   fish: { variable: 'FISH_BIN', packages: ['fish', 'libpcre2-32-0'], program: 'usr/bin/fish' },
 } as const satisfies Readonly<Record<string, Shell>>
 
-/** Where a shell is that was only unpacked: zsh has its modules and functions there. */
+/** The folder of an unpacked shell, with the modules and functions of zsh. */
 export const unpackedShell = (name: keyof typeof SHELLS): string => join(cache, name)
 
 /**
- * The path of a shell that runs on this machine: `ZSH_BIN` or `FISH_BIN`, else one on the PATH, else one that an earlier run kept,
- * else one installed now. Rejects with what a person can do.
+ * The path of a shell: `ZSH_BIN` or `FISH_BIN`, else one on the PATH, else one kept by an earlier run, else one that is
+ * installed now. Rejects with advice if none can be found.
  */
 export async function findShell(name: keyof typeof SHELLS): Promise<string> {
   const { variable, packages, program } = SHELLS[name]

@@ -1,6 +1,6 @@
 /**
- * A server process behind `serverOnly`, on policies and nonces in Redis: forked with the settings below, as JSON. It tells
- * its port, and ends when it is told to.
+ * A server process with `serverOnly`, and policies and nonces in Redis. Forked with the settings below, as JSON. It
+ * sends its port to the parent, and exits on request.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,7 +10,7 @@ import { redisNonces, redisStore } from 'portcullis/redis'
 import { createVault } from 'portcullis/vault'
 
 export interface SignedServerSettings {
-  /** Of Redis: one, or some of a Cluster. */
+  /** The port of Redis, or some ports of a Cluster. */
   readonly ports: readonly number[]
   readonly prefix: string
   /** Base64. */
@@ -30,7 +30,7 @@ redis.on('error', () => undefined)
 const vault = createVault({ keys: [{ id: 'k', key: vaultKey }] })
 const store = redisStore(redis, { prefix, vault })
 const policies = createPolicySource({ store })
-// A thousand requests at once on a small machine wait for longer than one command may take in production.
+// A thousand concurrent requests on a small machine wait longer than a command may take in production.
 const nonces = redisNonces(redis, { prefix, commandTimeout: 10_000 })
 const guard = serverOnly({ policies, nonces, nonceTimeout: 10_000 })
 

@@ -4,12 +4,12 @@ import { Agent, request } from 'node:http'
 import { compiled } from './compiled.ts'
 import type { SignedServerSettings } from './signed-server.ts'
 
-/** What the servers are called by their callers, so that each could have been meant. */
+/** The host name of both servers, so that a signature is valid for either. */
 export const HOST = 'gateway.example'
 
 export interface SignedAnswer {
   readonly status: number
-  /** Of the problem document; `PASSED` by the handler. */
+  /** The code in the problem document, or `PASSED` from the handler. */
   readonly code: string
   readonly headers: Readonly<Record<string, unknown>>
 }

@@ -13,15 +13,16 @@ export interface SmallDisk {
 const MOUNT = ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs']
 
 /**
- * A real file system that is full when it is full, with ENOSPC: a `tmpfs` of 4 MB. Root mounts it; everybody else has a process in a
- * user namespace of its own mount it, and reaches it through that process. `undefined` where the system allows neither.
+ * A real file system that fails with ENOSPC when it is full: a `tmpfs` of 4 MB. Root mounts it directly. Other users
+ * let a process mount it in a user namespace, and access it through that process. `undefined` if the system allows
+ * neither.
  */
 export async function smallDisk(): Promise<SmallDisk | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-disk-'))
   return asRoot(folder) ?? (await inNamespace(folder))
 }
 
-/** Whether there can be such a disk here. */
+/** Whether the system supports such a disk. */
 export async function canHaveSmallDisk(): Promise<boolean> {
   const disk = await smallDisk()
   disk?.remove()
@@ -44,7 +45,7 @@ function asRoot(folder: string): SmallDisk | undefined {
 }
 
 async function inNamespace(folder: string): Promise<SmallDisk | undefined> {
-  // `cat` ends with its standard input, and so with this process.
+  // `cat` ends with its standard input, and therefore with this process.
   const script = `mount ${MOUNT.join(' ')} "$0" && echo mounted && exec cat`
   const holder = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', script, folder], {
     stdio: ['pipe', 'pipe', 'ignore'],

@@ -2,20 +2,20 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Transform } from 'node:stream'
 
-/** Stands between a client and a server of the loopback address, and fails as a network does. */
+/** A proxy between a client and a server on the loopback address, which can fail like a network. */
 export interface TcpProxy {
   readonly port: number
-  /** From now on it accepts connections, passes nothing and closes nothing, as when a cable was pulled. */
+  /** Accepts connections, but forwards and closes nothing, as if a cable was unplugged. */
   freeze(): void
-  /** Passes on what was held back, closed connections too. */
+  /** Forwards everything that was held back, including closed connections. */
   thaw(): void
-  /** Closes all connections there are. New ones can be made. */
+  /** Closes all connections. New ones are possible. */
   cut(): void
   stop(): Promise<void>
 }
 
 /**
- * Starts one in front of `port`. Call `stop()` in `afterAll`.
+ * Starts a proxy for `port`. Call `stop()` in `afterAll`.
  *
  * @param watch sees all bytes as they arrive, with a number for each connection and direction
  */
@@ -36,7 +36,7 @@ export async function startTcpProxy(
   }
 
   async function whenThawed(action: () => void): Promise<void> {
-    // Once more when it was frozen again before our turn came.
+    // A loop, because it may have been frozen again meanwhile.
     while (frozen !== undefined) await frozen
     action()
   }

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const TURN = 20
 
 /**
- * Waits for what may never come: for the promise, or else for so many milliseconds of turns of the event loop.
+ * Waits for a promise that may never settle, but at most for this many milliseconds of turns of the event loop.
  *
- * In a process that got no CPU for a while, one timer would be over before anything that has arrived was read. Between two
- * turns it is read.
+ * In a process that got no CPU for a while, a single timer would fire before data that has already arrived is read.
+ * Between two turns, it is read.
  */
 export async function forTurns(promise: Promise<unknown>, milliseconds: number): Promise<void> {
   let over = false
@@ -16,8 +16,8 @@ export async function forTurns(promise: Promise<unknown>, milliseconds: number):
 }
 
 /**
- * The promise, which must settle within so many milliseconds of turns of the event loop. Where this process has to wait for
- * the processor, they wait with it.
+ * The promise, which must settle within this many milliseconds of turns of the event loop. While this process waits for
+ * the CPU, this time does not pass.
  */
 export async function within<T>(milliseconds: number, given: Promise<T> | T): Promise<T> {
   const promise = Promise.resolve(given)

@@ -1,10 +1,10 @@
 import type { BrowserContext } from 'playwright-core'
 
 /**
- * Writes down what no page of a context may do: errors and warnings on the console, errors that nothing catches, and what
- * the Content Security Policy stops. Notices of Chromium of other kinds are no faults of a page: it tells one where a test
- * types before the page has moved the focus. An answer of 400 or more is told by Chromium as an error; those with a status
- * in `refusals` are left out.
+ * Records what no page of a context may do: errors and warnings on the console, uncaught errors, and violations of the
+ * Content Security Policy. Other messages of Chromium are ignored, such as that about input before the page has moved
+ * the focus. Chromium reports answers with a status of 400 or more as errors. Those with a status in `refusals` are
+ * ignored.
  */
 export async function watchPages(
   context: BrowserContext,

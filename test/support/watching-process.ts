@@ -1,6 +1,7 @@
 /**
- * A process that asks its policy source for a number of apps without end, as guards do, and tells its parent on request what
- * it enforces and whether a revision ever gave way to an older one. Forked with the port, the prefix and the ids.
+ * A process that reads a number of apps from its policy source in a loop, like guards. On request, it tells its parent
+ * which revisions it enforces, and whether an older revision ever replaced a newer one. Forked with the port, the
+ * prefix and the ids.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -8,9 +9,9 @@ import { createPolicySource } from 'portcullis'
 import { redisStore } from 'portcullis/redis'
 
 export interface Report {
-  /** What is enforced of each app; 0 for "no such app". */
+  /** The enforced revision of each app; 0 for "no such app". */
   readonly revisions: Readonly<Record<string, number>>
-  /** Revisions that gave way to an older one. */
+  /** Revisions that an older one replaced. */
   readonly wentBack: readonly string[]
   readonly answers: number
   readonly failures: number

@@ -2,16 +2,16 @@ import crypto from 'node:crypto'
 import { Session } from 'node:inspector'
 
 /**
- * Counts the work of a call, not its time: how often each block of the package's own code and of the parser of structured
- * fields is run, as V8 counts it, and the characters or bytes that built-in functions go through.
+ * Measures the work of a call, not its time: the execution counts of V8 for each block of the package's code and of the
+ * parser of structured fields, and the characters or bytes that built-in functions process.
  */
 export interface WorkMeter {
-  /** The work of one call, the same on every machine. */
+  /** The work of one call, which is the same on every machine. */
   measure(call: () => unknown): number
   close(): void
 }
 
-/** The work of a call that `prepare` makes, for the larger size, in times of that for the smaller one. */
+/** The work of a call from `prepare` for the larger size, relative to the smaller one. */
 export function growth(
   prepare: (size: number) => () => unknown,
   { from, to }: { readonly from: number; readonly to: number },
@@ -19,7 +19,7 @@ export function growth(
   const meter = createWorkMeter()
   try {
     const [small, large] = [prepare(from), prepare(to)]
-    // What is done once, at the first call, is not measured.
+    // Work that is done only in the first call is not measured.
     small()
     const once = meter.measure(small)
     return meter.measure(large) / once
@@ -92,7 +92,7 @@ interface NativeMeter {
 const lengthOf = (value: unknown): number =>
   typeof value === 'string' || value instanceof Uint8Array || Array.isArray(value) ? value.length : 0
 
-/** What a built-in function goes through: its own text, what it is given, and what it answers. */
+/** The amount that a built-in function processes: its own text, its arguments and its result. */
 type Charge = (self: unknown, given: readonly unknown[], answer: unknown, lastIndex: number) => number
 
 const itself: Charge = (self) => lengthOf(self)
@@ -136,7 +136,7 @@ function meterNatives(): NativeMeter {
   meter(crypto, 'hash', (_self, [, text]) => lengthOf(text))
   meter(crypto.Hmac.prototype, 'update', argument)
   meter(TextDecoder.prototype, 'decode', argument)
-  // `test`, `replace`, `match` and `split` by an expression all go through `exec`.
+  // `test`, `replace`, `match` and `split` with a regular expression all call `exec`.
   meter(RegExp.prototype, 'exec', (self, [text], answer, at) => {
     const { global, sticky } = self as RegExp
     const from = global || sticky ? at : 0

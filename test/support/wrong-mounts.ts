@@ -27,7 +27,7 @@ import { signRequest, type RequestToSign } from 'portcullis/client'
 import { APP, KEY, listening } from './protected-app.ts'
 import { exchange } from './raw-exchange.ts'
 
-/** Mounts and calls that are wrong, and what the developer is told of each. */
+/** Wrong mounts and calls, with the line that a developer sees for each. */
 
 type Headers = Record<string, string>
 export type Given = Pick<SharedOptions, 'policies' | 'logger'>
@@ -39,9 +39,9 @@ export interface Mistake {
   /** What the store holds in place of the app. */
   readonly store?: PolicyStore
   readonly mounts: (given: Given) => readonly unknown[]
-  /** Sends the request, once or more. */
+  /** Sends one or more requests. */
   readonly ask?: (origin: string) => Promise<unknown>
-  /** What the last line says. None: the request passes, and there is no line. */
+  /** The contents of the last line. `none`: the request passes without a line. */
   readonly line: readonly (string | RegExp)[] | 'none'
 }
 
@@ -59,15 +59,15 @@ interface Signing {
   readonly keyId?: string
   readonly secret?: string
   readonly at?: number
-  /** What is signed in place of the origin that is called. */
+  /** The origin to sign instead of the called one. */
   readonly signedOrigin?: string
   readonly signedPath?: string
   readonly sentMethod?: string
   readonly nonce?: string
-  /** Headers that are left out of the request after it was signed. */
+  /** Headers to remove after signing. */
   readonly without?: readonly string[]
   readonly headers?: Headers
-  /** Headers that are not signed. */
+  /** Headers to add after signing. */
   readonly added?: Headers
   readonly body?: string
 }
@@ -792,7 +792,7 @@ export const MISTAKES: readonly Mistake[] = [
   },
 ]
 
-/** The lines that a mistake leads to. */
+/** The lines that a mistake causes. */
 export async function linesOf({ policy, store, mounts, ask = get() }: Mistake): Promise<string[]> {
   const initial: InitialApp = { policy: { appId: APP, ...policy }, keys: [KEY] }
   const policies: PolicySource = createPolicySource({ store: store ?? memoryStore([initial]) })

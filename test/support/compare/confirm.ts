@@ -18,11 +18,11 @@ import { readPolicy } from '../../../src/policy/parse.ts'
 import { GUARD_NAMES } from '../../../src/policy/sections.ts'
 import { NOW, type Lists, type Pair } from './pairs.ts'
 
-/** What was looked at, so that a proof that has seen nothing of a kind is noticed. */
+/** Counts what was checked, to detect a proof that missed a kind of request. */
 export interface Tally {
   readonly verdicts: Record<string, number>
   readonly witnesses: Record<string, number>
-  /** Requests that a guard judges otherwise by the two policies. */
+  /** Requests that a guard judges differently by the two policies. */
   readonly differing: Record<string, number>
   requests: number
 }
@@ -35,14 +35,14 @@ function count(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1
 }
 
-/** A policy of a pair as guards have it; `undefined` for an app that does not exist. */
+/** The compiled policy for guards; `undefined` for an app that does not exist. */
 function compiled(policy: PolicyInput | undefined, lists: Lists): CompiledPolicy | undefined {
   return policy && compilePolicy(readPolicy(policy), namedSets(lists))
 }
 
 type Answers = ReadonlyMap<GuardName, boolean>
 
-/** Which guards let a request pass, each by its own decision; those that are not asked are left out. */
+/** Whether each guard lets a request pass by its own decision. Guards that are not asked are missing. */
 function answers(policy: CompiledPolicy | undefined, request: RequestDescription): Answers | undefined {
   if (policy === undefined) return undefined
   const byGuard = new Map<GuardName, boolean>()
@@ -55,7 +55,7 @@ function letsPass({ effect, mode }: Decision): boolean {
   return effect === 'allow' || mode !== 'enforce'
 }
 
-/** What CORS grants to a page that sends a request, in words that can be compared; `undefined` where the guard grants nothing. */
+/** The CORS grants for a page that sends a request, as comparable texts; `undefined` if the guard grants nothing. */
 function grantsOf(policy: CompiledPolicy | undefined, request: RequestDescription): Grants | undefined {
   if (policy?.domainProtect?.mode !== 'enforce') return undefined
   const { outcome } = decideDomainProtect(policy, new NodeFacts(requestLike(request)))
@@ -65,7 +65,7 @@ function grantsOf(policy: CompiledPolicy | undefined, request: RequestDescriptio
 interface Grants {
   readonly credentials: boolean
   readonly methods: ReadonlySet<string>
-  /** `undefined`: all that are asked for. */
+  /** `undefined`: all requested headers. */
   readonly headers: ReadonlySet<string> | undefined
   readonly exposed: ReadonlySet<string>
   readonly maxAge: number
@@ -95,7 +95,7 @@ function grantsMore(one: Grants, other: Grants): boolean {
 
 const TURNED = { equal: 'equal', narrower: 'wider', wider: 'narrower', both: 'both' } as const
 
-/** Everything in which the comparison of a pair and the guards contradict each other; empty when nothing does. */
+/** All contradictions between the comparison of a pair and the guards. */
 export function contradictions(pair: Pair, requests: readonly RequestDescription[], tally: Tally): string[] {
   const { before, after, lists } = pair
   const comparison = comparePolicies(before, after, { lists, now: NOW })
@@ -135,7 +135,7 @@ function aboutProtection(
   ]
 }
 
-/** The guard must refuse the request by one policy and let it pass by the other. */
+/** Checks that the guard refuses the request by one policy and lets it pass by the other. */
 function aboutWitness(
   witness: Witness,
   refusing: CompiledPolicy | undefined,

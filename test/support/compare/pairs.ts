@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import type { ListEntry, PolicyInput } from 'portcullis'
 
-/* Pairs of policies that have much in common: their entries nest, meet and repeat each other. */
+/* Pairs of similar policies, whose entries are nested, adjacent or repeated. */
 
-/** The moment of every comparison. */
+/** The time of every comparison. */
 export const NOW = Date.UTC(2029, 5, 1)
 
 export type Lists = ReadonlyMap<string, readonly ListEntry[]>
@@ -124,7 +124,7 @@ const mode = fc.oneof(
 const optional = <T>(arbitrary: fc.Arbitrary<T>, weight = 1): fc.Arbitrary<T | undefined> =>
   fc.oneof({ arbitrary, weight }, { arbitrary: fc.constant(undefined), weight: 1 })
 
-/** Without the members that are left out. */
+/** Removes undefined members. */
 const written = <T extends object>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T> =>
   arbitrary.map(
     (given) => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T,
@@ -168,7 +168,7 @@ const sections = {
         ),
         { maxLength: 6 },
       ),
-      // So many that they are parted by their segments.
+      // So many that they are divided by their segments.
       fc.shuffledSubarray([...PREFIXES.slice(0, 10), ...EXACT.slice(22, 28).map((exact) => ({ exact }))], {
         minLength: 9,
       }),
@@ -220,12 +220,12 @@ const contents: fc.Arbitrary<Lists> = fc
     return lists
   })
 
-/** The second policy is another one, or the first one with some of its members from another one. */
+/** The second policy is a different one, or the first one with some members replaced. */
 export const pairs: fc.Arbitrary<Pair> = fc
   .record({
     one: allSections,
     other: allSections,
-    // Which members of a section are taken from the other.
+    // Which members of a section come from the other policy.
     taken: fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
     how: fc.constantFrom('other', 'members', 'members', 'members', 'same', 'nothing'),
     lists: fc.tuple(contents, contents),
@@ -265,7 +265,7 @@ function mixed(one: Sections, other: Sections, taken: readonly boolean[], how: s
   )
 }
 
-/** A list loses some of its entries. */
+/** Removes some entries of a list. */
 function grown(value: unknown, take: () => boolean): unknown {
   return Array.isArray(value) && take() ? value.filter(() => !(take() && take())) : value
 }

@@ -3,7 +3,7 @@ import type { RequestDescription } from 'portcullis'
 import { DOMAINS, PREFIXES, RANGES } from './pairs.ts'
 import { parseIpRange, rangeText } from '../../../src/match/ip.ts'
 
-/* Requests at the edges of what the generated policies name. */
+/* Requests at the edges of the generated policies. */
 
 /** The first and the last address of each range, and those just outside. */
 const ADDRESSES: readonly string[] = [
@@ -126,7 +126,7 @@ const METHODS = ['GET', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PROPFIND', 'OPT
 
 type Headers = Record<string, string>
 
-/** What a browser sends, or a server. */
+/** Headers of a browser or a server. */
 const senders: fc.Arbitrary<Headers> = fc.oneof(
   fc.constant({}),
   origins.map((origin): Headers => ({ origin })),
@@ -148,7 +148,7 @@ const senders: fc.Arbitrary<Headers> = fc.oneof(
     })),
 )
 
-/** A request, of which each guard may be asked. */
+/** A request for any guard. */
 export const requests: fc.Arbitrary<RequestDescription> = fc
   .record({
     method: fc.constantFrom(...METHODS),

@@ -2,19 +2,19 @@ import { createHmac, createSecretKey, generateKeyPairSync, sign, type KeyObject 
 import type { AppKey, GuardName } from 'portcullis'
 import type { Chance } from './chance.ts'
 
-/** One key of an app, with what callers sign by. */
+/** A key of an app, with what callers need to sign. */
 export interface SigningKey {
   readonly key: AppKey
   readonly signs: (text: string) => string
 }
 
-/** An app as it is stored, and what a caller of it knows. */
+/** A stored app, and what its callers know. */
 export interface GeneratedApp {
   readonly policy: { readonly appId: string } & Readonly<Record<string, unknown>>
   readonly keys: readonly SigningKey[]
 }
 
-/** The clock of a run, in milliseconds: fixed, so that a seed leads to the same requests and answers at any time. */
+/** The fixed clock of a run in milliseconds, so that a seed always gives the same requests and answers. */
 export const CLOCK = Date.UTC(2026, 0, 15, 12)
 
 export const ORIGINS = [
@@ -32,7 +32,7 @@ export const RETURN_URLS = [
 
 type Section = Readonly<Record<string, unknown>>
 
-/** What else than its mode a section says. */
+/** The members of a section other than its mode. */
 const SECTIONS: Readonly<Record<GuardName, (chance: Chance) => Section>> = {
   auditAccess: (chance) => ({ onSinkFailure: chance.pick(['deny', 'allow']) }),
   regionPin: (chance) => ({
@@ -71,14 +71,14 @@ const SECTIONS: Readonly<Record<GuardName, (chance: Chance) => Section>> = {
   }),
 }
 
-/** How often a section enforces, reports and is off. In what is left of 1 it is missing. */
+/** The shares in which a section enforces, reports and is off. In the rest, it is missing. */
 type Shares = readonly [enforce: number, report: number, off: number]
 
 const USUAL: Shares = [0.6, 0.18, 0.2]
-/** Pages cannot sign, so that a `serverOnly` that always enforces would leave little to the guard behind it. */
+/** Pages cannot sign, so a `serverOnly` that always enforces would leave few requests for later guards. */
 const RARELY: Shares = [0.25, 0.25, 0.48]
 
-/** Apps with policies of all kinds. The keys are few and shared, because to make one costs more than a hundred requests. */
+/** Apps with policies of all kinds. They share a few keys, because creating one costs more than a hundred requests. */
 export function generateApps(chance: Chance, count: number): GeneratedApp[] {
   return Array.from({ length: count }, (_none, index) => {
     const appId = `app-${index}`
@@ -97,7 +97,7 @@ export function generateApps(chance: Chance, count: number): GeneratedApp[] {
   })
 }
 
-/** Some keys run out soon, some have run out. */
+/** Some keys expire soon, and some have expired. */
 function lifeOf(chance: Chance): { notAfter?: string } {
   if (chance.is(0.75)) return {}
   const moment = chance.is(0.8) ? CLOCK + 3 * 86_400_000 : CLOCK - 1_000

@@ -1,6 +1,6 @@
 import { seededRandom } from '../seeded.ts'
 
-/** Choices that follow from a seed. */
+/** Pseudo-random choices from a seed. */
 export class Chance {
   readonly #random: () => number
 
@@ -8,7 +8,7 @@ export class Chance {
     this.#random = seededRandom(seed)
   }
 
-  /** A whole number from 0 up to, and without, this one. */
+  /** An integer from 0 to `end`, exclusive. */
   below(end: number): number {
     return Math.floor(this.#random() * end)
   }

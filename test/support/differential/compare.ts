@@ -4,25 +4,25 @@ import type { GeneratedRequest } from './requests.ts'
 import type { Observed } from './side.ts'
 import type { WireAnswer } from './wire.ts'
 
-/** All that one side did with one request. */
+/** Everything that one side did with a request. */
 export interface Result extends Observed {
   readonly answer: WireAnswer
 }
 
 export interface Comparison {
-  /** Nothing: both sides did the same, or what the rules ask for. */
+  /** Empty if both sides did the same, or what the rules require. */
   readonly differences: readonly string[]
-  /** The documented differences that were met. */
+  /** The documented differences that occurred. */
   readonly rules: readonly string[]
 }
 
-/** What the sides did with one request. */
+/** The results of both sides for a request. */
 export interface Results {
   /** Single mounts. */
   readonly single: Result
   /** `protect()`. */
   readonly chained: Result
-  /** `serverOnly` alone, which is asked only for apps that do not exist. */
+  /** `serverOnly` by itself, only for apps that do not exist. */
   readonly alone: Result | undefined
 }
 
@@ -44,7 +44,7 @@ export function compare(request: GeneratedRequest, { single, chained, alone }: R
   return { differences: [...broken, ...differences(pair.single, pair.chained)], rules }
 }
 
-/** A result in values that can be compared. Rules take out of both what may differ. */
+/** A result as comparable values. Rules remove permitted differences from both. */
 interface Plain {
   answer: { status: number; headers: string[]; body: string; whole: boolean }
   trail: Decision[]
@@ -59,7 +59,7 @@ interface Pair {
   readonly single: Plain
   readonly chained: Plain
   readonly alone: Plain | undefined
-  /** A rule has said all that is to be said. */
+  /** Whether a rule has already decided the comparison. */
   done?: boolean
 }
 
@@ -78,12 +78,12 @@ function plain({ answer, trail, told, reported, events, reached }: Result): Plai
   }
 }
 
-/** The wait that a 503 asks for is spread at random over one to five seconds. */
+/** The Retry-After of a 503 is random between one and five seconds. */
 function delay(value: string): string {
   return /^[1-5]$/.test(value) ? 'one to five seconds' : value
 }
 
-/** What is new in every event: its id and its time. The id of the request is the same on both sides, as the caller gave it. */
+/** Removes the id and the time of an event. Both sides have the same request id, which the caller sent. */
 function eventOf(event: AuditEvent): object {
   const { id, time, ...rest } = event
   return { ...rest, named: typeof id === 'string' && typeof time === 'string' }
@@ -110,18 +110,18 @@ function differences(single: Plain, chained: Plain, name = 'single mounts'): str
 interface RuleRow {
   readonly name: string
   readonly applies: (pair: Pair) => boolean
-  /** What is wrong; what may differ is taken out of both sides. */
+  /** Returns the problems, and removes permitted differences from both sides. */
   readonly hold: (pair: Pair) => string[]
 }
 
 const DIAGNOSES = 'a diagnosis that one side has left out'
 
-/** What of the evidence a diagnosis gives. */
+/** The members of the evidence that come from a diagnosis. */
 const DIAGNOSED = ['components', 'mistake']
 
 /**
- * Why a signature does not hold is looked into 20 times a second for each mount. A second begins on both sides at the same
- * moment, but not with the same requests. Where one side alone has found something out, that is taken out of both.
+ * Each mount diagnoses at most 20 invalid signatures per second. The seconds begin at the same moment on both sides,
+ * but not with the same requests. If only one side has a diagnosis, it is removed.
  */
 function evenDiagnoses(one: Plain, other: Plain): boolean {
   const isDiagnosed = ({ evidence }: Decision): boolean => DIAGNOSED.some((name) => name in evidence)
@@ -139,7 +139,7 @@ function undiagnosed(decision: Decision): Decision {
   return { ...decision, evidence: Object.fromEntries(others) }
 }
 
-/** Changes what is compared of decisions, in the trail and in the events. */
+/** Changes the compared decisions, in the trail and in the events. */
 function changeDecisions(side: Plain, change: (decisions: readonly Decision[]) => Decision[]): void {
   side.trail = change(side.trail)
   side.events = side.events.map((event) => {
@@ -150,14 +150,15 @@ function changeDecisions(side: Plain, change: (decisions: readonly Decision[]) =
 
 const isOf = (guard: string) => (decision: Decision) => decision.guard === guard
 
-/** What is expected of a pair, with the words for where it is not so. */
+/** Expectations about a pair, with the message if one is not met. */
 function expecting(expectations: Readonly<Record<string, boolean>>): string[] {
   return Object.entries(expectations).flatMap(([text, holds]) => (holds ? [] : [`it is not so that ${text}`]))
 }
 
 /**
- * An app that does not exist. A mount on its own answers APP_UNKNOWN. `protect()` must not tell that there is no such app, so
- * that the answer is the one of a wrong signature, from the first guard on. `serverOnly` alone says what that is.
+ * An app that does not exist. A single guard answers APP_UNKNOWN. `protect()` must not reveal that the app does not
+ * exist, so from the first guard on it answers as for a wrong signature. The expected answer is that of `serverOnly` by
+ * itself.
  */
 const STRANGER: RuleRow = {
   name: 'an app that does not exist',
@@ -179,7 +180,7 @@ const STRANGER: RuleRow = {
           ({ events }) => events.length === 1 && (events[0] as { outcome?: string }).outcome === 'refused',
         ),
       }),
-      // Of a chain every refusal varies by the origin; there is no other guard beside `serverOnly` alone. It has no audit.
+      // Every refusal of a chain varies by origin. `serverOnly` by itself has no other guards and no audit.
       ...differences(
         { ...alone, events: chained.events },
         { ...chained, answer: without(chained.answer, 'vary') },
@@ -190,8 +191,8 @@ const STRANGER: RuleRow = {
 }
 
 /**
- * `domainProtect.server: "signed"`. A mount on its own knows of a signature only where `serverOnly` stands ahead of it.
- * `protect()` knows that `serverOnly` follows and enforces: it lets that guard decide.
+ * `domainProtect.server: "signed"`. A single guard knows about a signature only if `serverOnly` runs before it.
+ * `protect()` knows that `serverOnly` follows and enforces, and lets it decide.
  */
 const SIGNED: RuleRow = {
   name: 'a server that must sign, and serverOnly behind domainProtect',
@@ -228,8 +229,8 @@ const SIGNED: RuleRow = {
 }
 
 /**
- * A refusal while the policy is not known. A mount on its own cannot know that `domainProtect` stands behind it, whose answers
- * vary by the origin. `protect()` knows it, and says so to caches.
+ * A refusal while the policy is unknown. A single guard cannot know that `domainProtect` follows, whose answers vary by
+ * origin. `protect()` knows it, and sends `Vary`.
  */
 const VARIES: RuleRow = {
   name: 'Vary of a refusal without a policy',
@@ -243,8 +244,8 @@ const VARIES: RuleRow = {
 }
 
 /**
- * An error of a parser ahead of the audit, where the app id stands in the body. Of single mounts the audit is one that was not
- * reached. `protect()` begins its audit before all else.
+ * An error of a parser before the audit, if the app id is in the body. The single mounts do not reach their audit.
+ * `protect()` starts its audit first.
  */
 const UNHEARD: RuleRow = {
   name: 'an error of a parser ahead of the audit',
@@ -277,7 +278,7 @@ function without(answer: Plain['answer'], header: string): Plain['answer'] {
   return { ...answer, headers: answer.headers.filter((line) => !line.startsWith(`${header}: `)) }
 }
 
-/** Takes all that a guard has decided out of what is compared. */
+/** Removes all decisions of a guard from the comparison. */
 function leaveOut(side: Plain, guard: string): void {
   changeDecisions(side, (decisions) => decisions.filter((decision) => decision.guard !== guard))
   side.told = side.told.filter((text) => !text.startsWith(`${guard} `))

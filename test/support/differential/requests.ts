@@ -3,31 +3,31 @@ import { signatureBase } from '../../../src/signature/base.ts'
 import { CLOCK, ORIGINS, RETURN_URLS, type GeneratedApp, type SigningKey } from './apps.ts'
 import type { Chance } from './chance.ts'
 
-/** Where a setup looks for what callers say. */
+/** The places in which a setup expects values from callers. */
 export interface Places {
   readonly appId: 'header' | 'query' | 'body'
   readonly returnUrl: 'query' | 'body'
   readonly country: 'header' | 'body'
-  /** What all paths begin with. */
+  /** The common prefix of all paths. */
   readonly mountPath: string
 }
 
-/** One request, as it goes over the wire. */
+/** A request as sent over the wire. */
 export interface GeneratedRequest {
-  /** Its `X-Request-Id`, by which all that is known of it is found again. */
+  /** Its `X-Request-Id`, which identifies everything known about it. */
   readonly id: string
   readonly method: string
   readonly bytes: Buffer
-  /** The app of that id, if there is one. */
+  /** The app with that id, if it exists. */
   readonly app: GeneratedApp | undefined
-  /** Whether it names an app that does not exist. */
+  /** Whether its app does not exist. */
   readonly stranger: boolean
 }
 
 interface Draft {
-  /** Whether it is made to pass: odd things are left out. The guards behind would be reached too rarely without. */
+  /** Whether it is intended to pass. Without such requests, later guards would be reached too rarely. */
   readonly sound: boolean
-  /** Whether the app wants a signature, so that the caller is no browser. */
+  /** Whether the app requires a signature, so that the caller is not a browser. */
   readonly server: boolean
   method: string
   path: string
@@ -38,7 +38,7 @@ interface Draft {
   chunked: boolean
 }
 
-/** The names of faults that a caller can ask the options of a setup for. */
+/** The faults that a caller can trigger in the options of a setup. */
 export const FAULTS = ['country', 'returnUrl', 'appId', 'address'] as const
 
 const PATHS = [
@@ -89,14 +89,14 @@ const FORWARDED = [
   '::ffff:203.0.113.9',
 ]
 
-/** Makes the requests of one connection, in their order: a later one may repeat an earlier one. */
+/** Creates the requests of a connection, in order. A later one may repeat an earlier one. */
 export class RequestMaker {
   readonly #chance: Chance
   readonly #apps: readonly GeneratedApp[]
   readonly #places: Places
   readonly #name: string
   #count = 0
-  /** Bytes of signed requests of this connection, to be replayed. */
+  /** Signed requests of this connection, for replays. */
   readonly #signed: { readonly request: GeneratedRequest }[] = []
 
   constructor(chance: Chance, apps: readonly GeneratedApp[], places: Places, name: string) {
@@ -146,12 +146,12 @@ export class RequestMaker {
     else if (appId === 'query') draft.query.push(`app=${encodeURIComponent(name)}`)
     else draft.members.push(['client_id', name])
     if (!chance.is(0.01)) return name
-    // Twice in headers makes one id of both; a second place must say the same as the first.
+    // Two header lines are joined to one id. A second place must have the same id as the first.
     draft.headers.push(['X-App-Id', name])
     return appId === 'header' ? `${name}, ${name}` : name
   }
 
-  /** Whether the request is worth to be sent again. */
+  /** Signs a request. Returns whether it can be replayed. */
   #sign(draft: Draft, app: GeneratedApp): boolean {
     const chance = this.#chance
     if (!chance.is(draft.server ? 0.9 : 0.05)) return false
@@ -246,13 +246,13 @@ function addReturnUrl(chance: Chance, draft: Draft, { returnUrl }: Places): void
   if (chance.is(0.02)) draft.query.push(`return_url[]=${encodeURIComponent(url)}`)
 }
 
-/** Methods that never have content here. Node reads content of any of them. */
+/** Methods without content in these tests, although Node would read it. */
 const WITHOUT_CONTENT = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 function addContent(chance: Chance, draft: Draft): void {
   const isWanted = !WITHOUT_CONTENT.has(draft.method) || draft.members.length > 0
   if (isWanted ? !draft.sound && chance.is(0.1) : !chance.is(0.02)) {
-    // An empty one now and then.
+    // Sometimes an empty one.
     if (chance.is(0.5)) draft.body = Buffer.alloc(0)
   } else {
     const [type, body] = contentOf(chance, draft.sound, [
@@ -289,7 +289,7 @@ function contentOf(
   return ['application/octet-stream', chance.bytes(64)]
 }
 
-/** A signature of every kind: most are good. */
+/** Adds a signature of any kind. Most are valid. */
 function addSignature(chance: Chance, draft: Draft, { key, signs }: SigningKey): void {
   const { headers, body } = draft
   if (body !== undefined && body.length > 0 && chance.is(0.97)) {
@@ -327,7 +327,7 @@ function addSignature(chance: Chance, draft: Draft, { key, signs }: SigningKey):
   tamper(chance, draft)
 }
 
-/** What is changed of a few requests when they are signed already. */
+/** Changes a few requests after they are signed. */
 function tamper(chance: Chance, draft: Draft): void {
   if (!chance.is(0.03)) return
   const kind = chance.below(4)
@@ -359,7 +359,7 @@ function bytesOf(draft: Draft, id: string): Buffer {
   return Buffer.concat(parts)
 }
 
-/** The same once more, under an id of its own, which no signature covers. */
+/** The same request with another id, which the signature does not cover. */
 function replayed(request: GeneratedRequest, id: string): GeneratedRequest {
   const text = request.bytes.toString('latin1').replace(`X-Request-Id: ${request.id}`, `X-Request-Id: ${id}`)
   return { ...request, id, bytes: Buffer.from(text, 'latin1') }

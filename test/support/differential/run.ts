@@ -11,32 +11,32 @@ import { WireConnection, type WireAnswer } from './wire.ts'
 export interface DifferentialOptions {
   readonly express: ExpressModule
   readonly seed: number
-  /** How many requests each side gets. */
+  /** The number of requests to each side. */
   readonly requests: number
-  /** The single mounts, in their order. Default: what the documentation says. */
+  /** The single mounts in order. Default: the documented order. */
   readonly order?: (setup: Setup) => readonly MountName[]
-  /** Ends with the first this many differences. Default 5. */
+  /** Stops after this many differences. Default 5. */
   readonly most?: number
 }
 
 export interface Report {
   readonly requests: number
-  /** Requests of which both sides did the same, or what the rules ask for; and how often each rule was met. */
+  /** The number of requests for which each documented difference occurred. */
   readonly rules: Readonly<Record<string, number>>
   /** How often each code was the last decision. */
   readonly codes: Readonly<Record<string, number>>
   readonly statuses: Readonly<Record<string, number>>
   readonly fieldEvents: number
-  /** What differed, in words, with the request. Empty: nothing did. */
+  /** Descriptions of the differences, with the request. */
   readonly differences: readonly string[]
 }
 
-/** Where connections come from: addresses that policies allow and refuse, of both families. */
+/** The source addresses of connections, which policies allow or refuse, of both IP versions. */
 const ADDRESSES = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '::1']
 const LANES = 16
 const BATCH = 64
 
-/** Sends generated requests to both sides, and compares what they did. The same seed makes the same requests. */
+/** Sends generated requests to both sides, and compares the results. The same seed generates the same requests. */
 export async function runDifferential(options: DifferentialOptions): Promise<Report> {
   const tally = new Tally()
   const share = Math.ceil(options.requests / SETUPS.length)
@@ -71,13 +71,13 @@ async function runSetup(options: DifferentialOptions, setup: Setup, tally: Tally
   )
   const chained = new Side(express, setup, policies, protectedBy)
   const alone = new Side(express, setup, policies, (given) => [
-    // As the parsers of `protect()` do, which come ahead of `serverOnly`.
+    // Like the parsers of `protect()`, which run before `serverOnly`.
     awaitEmptyContent,
     ...singleMounts(given, aloneOf(setup)),
   ])
   const sides: Sides = { single, chained, alone }
   await Promise.all(Object.values(sides).map((side) => side.listen()))
-  // Nothing of a policy or a list is read for the first time by one of the sides.
+  // Loads everything first, so that neither side reads a policy or a list for the first time.
   await Promise.all(apps.map(({ policy }) => policies.load(policy.appId)))
   const lanes = Array.from({ length: LANES }, (_none, index) => new Lane(index, apps, setup, seed, sides))
   try {
@@ -104,7 +104,7 @@ interface Sides {
   readonly alone: Side
 }
 
-/** What stands ahead of `serverOnly` alone: the parsers, where they say who calls. */
+/** The mounts before `serverOnly` by itself: the parsers, if the app id is in the body. */
 function aloneOf({ appId }: Setup): readonly MountName[] {
   return appId === 'body' ? ['bodyParsers', 'serverOnly'] : ['serverOnly']
 }
@@ -114,7 +114,7 @@ interface Exchange {
   readonly answers: Readonly<Record<keyof Sides, WireAnswer | undefined>>
 }
 
-/** A connection to each side, over which requests go one after the other. */
+/** A connection to each side, for one request after another. */
 class Lane {
   readonly #maker: RequestMaker
   readonly #connections: Readonly<Record<keyof Sides, WireConnection>>

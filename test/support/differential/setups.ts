@@ -15,7 +15,7 @@ import {
 } from 'portcullis'
 import type { Places } from './requests.ts'
 
-/** How the guards are set up for a part of the requests, on both sides alike. */
+/** The options of the guards for a part of the requests, which are the same on both sides. */
 export interface Setup extends Places {
   readonly name: string
   /** `trust proxy` of Express. */
@@ -30,7 +30,7 @@ interface Asked {
 
 const asksFor = (fault: string, { headers }: Asked): boolean => headers['x-test-fault'] === fault
 
-/** An option that fails where the request asks for it. */
+/** An option that fails if the request asks for it. */
 function failing<Value>(fault: string, read: (req: Asked) => Value): (req: Asked) => Value {
   return (req) => {
     if (asksFor(fault, req)) throw new Error('as asked for')
@@ -40,7 +40,7 @@ function failing<Value>(fault: string, read: (req: Asked) => Value): (req: Asked
 
 const country = failing('country', ({ headers }) => headers['x-test-country'])
 
-/** A source whose memory never knows, so that each chain pauses before its first guard. */
+/** A source that never answers from memory, so that each chain waits before its first guard. */
 function alwaysLoading(policies: PolicySource): PolicySource {
   return {
     ...policies,
@@ -143,7 +143,7 @@ export const SETUPS: readonly Setup[] = [
   },
 ]
 
-/** A guard, or the parsers, of single mounts. */
+/** The name of a single mount: a guard or the parsers. */
 export type MountName =
   | 'auditAccess'
   | 'regionPin'
@@ -153,7 +153,7 @@ export type MountName =
   | 'serverOnly'
   | 'returnUrlGuard'
 
-/** The order that the documentation gives; what the body has to be read for comes behind the parsers. */
+/** The documented order. Guards that need the body come after the parsers. */
 export function documentedOrder({ appId, country }: Places): readonly MountName[] {
   const order: MountName[] = [
     'auditAccess',
@@ -170,7 +170,7 @@ export function documentedOrder({ appId, country }: Places): readonly MountName[
   return order
 }
 
-/** Single mounts in this order, each with those of the options that are its own. */
+/** Single mounts in this order, each with its own options. */
 export function singleMounts(options: ProtectOptions, order: readonly MountName[]): readonly unknown[] {
   const { policies, appId, onDecision, onDeny, onReport, logger, requestId, optionTimeout } = options
   const shared = { policies, appId, onDecision, onDeny, onReport, logger, requestId, optionTimeout }

@@ -18,7 +18,7 @@ import type { AuditEvent } from 'portcullis/audit'
 import { CLOCK } from './apps.ts'
 import type { Setup } from './setups.ts'
 
-/* As far as Express 4 and Express 5 agree. */
+/* The common part of Express 4 and Express 5. */
 interface Request extends IncomingMessage {
   readonly portcullis?: Express.Request['portcullis']
   readonly body?: unknown
@@ -41,7 +41,7 @@ export interface ExpressModule {
   Router(): unknown
 }
 
-/** What one side knows of one request. */
+/** What one side recorded of a request. */
 export interface Observed {
   readonly events: AuditEvent[]
   readonly told: string[]
@@ -53,7 +53,7 @@ export interface Observed {
 
 const PSEUDONYM_KEY = Buffer.alloc(32, 7)
 
-/** One of the two applications that get the same bytes, behind a real server on the loopback. */
+/** One of the two applications that receive the same bytes, on a real server. */
 export class Side {
   readonly #server: Server
   readonly #observed = new Map<string, Observed>()
@@ -76,7 +76,7 @@ export class Side {
     app.use(setup.mountPath === '' ? '/' : setup.mountPath, ...guards, router)
     app.use(answerError)
     this.#server = createServer(app as RequestListener)
-    // A connection that rests is not cut, however busy the machine is.
+    // Idle connections are kept, however busy the machine is.
     this.#server.keepAliveTimeout = 600_000
   }
 
@@ -102,14 +102,14 @@ export class Side {
     return observed
   }
 
-  /** Resolves when every response is over, and what follows of it is done. */
+  /** Resolves when every response and its follow-up work have ended. */
   async settled(): Promise<void> {
     while (this.#open > 0) await turn()
     await turn()
     await turn()
   }
 
-  /** What is known of a request, for the last time. */
+  /** Returns and removes the record of a request. */
   take(id: string): Observed {
     const observed = this.of(id)
     this.#observed.delete(id)
@@ -137,7 +137,7 @@ export class Side {
       pseudonymKey: PSEUDONYM_KEY,
       nonces: {
         claim(appId, nonce, until) {
-          // One in 32 nonces cannot be claimed, whichever side asks.
+          // One in 32 nonces cannot be claimed, on both sides.
           if (/[AB].$/.test(nonce)) throw new UnavailableError('no nonces of this name')
           return nonces.claim(appId, nonce, until)
         },
@@ -165,7 +165,7 @@ function idOf({ headers }: IncomingMessage): string {
   return String(headers['x-request-id'])
 }
 
-/** As the package `method-override` does it. */
+/** The behaviour of the package `method-override`. */
 const override: Handler = (req, _res, next) => {
   const asked = req.headers['x-http-method-override']
   if (typeof asked === 'string' && asked !== '') {
@@ -223,7 +223,7 @@ function readPerson({ portcullis }: Request): typeof PERSON | undefined {
   return portcullis?.audit.person(PERSON.id, PERSON, { purpose: 'test' })
 }
 
-/** Tells errors apart, and leaves the headers that are there. */
+/** Distinguishes errors, and keeps existing headers. */
 function answerError(error: unknown, _req: Request, res: Response, next: Next): void {
   if (res.headersSent) return next(error)
   const { status, type, code, message } = error as Record<string, unknown>

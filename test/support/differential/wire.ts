@@ -1,13 +1,13 @@
 import { connect, type Socket } from 'node:net'
 
-/** What came back of one request, as it stood on the wire. */
+/** The answer to a request, as received on the wire. */
 export interface WireAnswer {
-  /** 0: the connection ended before the head of an answer was there. */
+  /** 0 if the connection ended before the head of an answer. */
   readonly status: number
-  /** In lower case, as pairs, sorted by name; lines of one name keep their order. */
+  /** Pairs in lower case, sorted by name. Lines with the same name keep their order. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string
-  /** Whether the whole answer came. */
+  /** Whether the complete answer arrived. */
   readonly whole: boolean
 }
 
@@ -18,7 +18,7 @@ interface Waiting {
   readonly done: (answer: WireAnswer) => void
 }
 
-/** One connection that is kept open: the bytes of a request go out as they are, and one answer comes back. */
+/** A persistent connection, which sends the bytes of a request unchanged and receives one answer. */
 export class WireConnection {
   readonly #port: number
   readonly #from: string
@@ -26,7 +26,7 @@ export class WireConnection {
   #received: Buffer = Buffer.alloc(0)
   #waiting: Waiting | undefined
 
-  /** @param from the address of this end, one of the loopback */
+  /** @param from the local address, in the loopback range */
   constructor(port: number, from: string) {
     this.#port = port
     this.#from = from
@@ -64,7 +64,7 @@ export class WireConnection {
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       this.#read(false)
     })
-    // What a cut connection has brought is read when it closes.
+    // Data from a connection that is cut off is read when it closes.
     socket.on('error', () => undefined)
     socket.on('close', () => {
       if (this.#socket !== socket) return
@@ -81,7 +81,7 @@ export class WireConnection {
     if (parsed === undefined) return
     this.#received = this.#received.subarray(parsed.length)
     const { answer } = parsed
-    // The server closes this connection, so that the next request needs another one.
+    // The server closes this connection, so the next request needs another one.
     if (answer.headers.some(([name, value]) => name === 'connection' && value === 'close')) this.close()
     waiting.done(answer)
   }
@@ -89,7 +89,7 @@ export class WireConnection {
 
 const NOTHING: WireAnswer = { status: 0, headers: [], body: '', whole: false }
 
-/** One answer at the beginning of these bytes; `undefined` while more is to come. */
+/** Parses one answer at the beginning of these bytes; `undefined` if it is incomplete. */
 function parseAnswer(
   bytes: Buffer,
   method: string,

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { UnavailableError, type PersonHandle, type Regions } from '../../../src/region/index.ts'
 import type { PlaceName, World, WorldStore } from '../region.ts'
 
-/** What a person says at sign-up, and what is seen of the request. */
+/** A person's data at sign-up, and the facts of the request. */
 export interface Person {
   readonly countries: readonly string[]
   readonly language: string
@@ -14,16 +14,16 @@ export interface Person {
 
 export type Jurisdiction = 'europe' | 'world'
 
-/** What an application has. Only faults use more of it than the store. */
+/** What an application can access. Only faults use more than the store. */
 export interface Surroundings {
   readonly store: WorldStore
   readonly regions: Regions<World>
   readonly clients: Readonly<Record<PlaceName, Redis>>
-  /** Lines go to Dallas. */
+  /** Logs a line in Dallas. */
   log(line: string): void
 }
 
-/** A small application that keeps people in their jurisdiction. A fault replaces one of its methods. */
+/** A small application that stores people in their jurisdiction. A fault replaces one of its methods. */
 export class Application {
   protected readonly around: Surroundings
 
@@ -31,7 +31,7 @@ export class Application {
     this.around = around
   }
 
-  /** Where a new person belongs. */
+  /** The jurisdiction of a new person. */
   belonging(person: Person): Jurisdiction {
     const found = this.around.regions.belonging({ countries: person.countries })
     if (found === undefined) throw new Error('the country is not known')
@@ -76,7 +76,7 @@ export class Application {
     return this.around.store.move(id as `europe_${string}`, to)
   }
 
-  /** The error report, which is read in Dallas. */
+  /** Writes an error report, which is read in Dallas. */
   report(error: unknown, _id: string, _person: Person | undefined): void {
     const code =
       error instanceof UnavailableError ? error.message : String((error as { code?: unknown }).code)

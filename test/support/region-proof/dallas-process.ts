@@ -1,7 +1,8 @@
 /**
- * An application that serves only Dallas: it has no client of London or Frankfurt. It remembers the records that it has served, as
- * applications do. Forked with the port of its Redis; `forgetful` or `careless` says whether it also remembers, before any guard, what it
- * was asked. It answers a path with a heap snapshot at that path. Needs --expose-gc.
+ * An application that serves only Dallas, without clients for London or Frankfurt. Like many applications, it remembers
+ * the records that it has served. Forked with the port of its Redis, and with `forgetful` or `careless`: a careless
+ * application also remembers all requests before any guard. It answers a message with a path by writing a heap snapshot
+ * to it. Needs --expose-gc.
  */
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

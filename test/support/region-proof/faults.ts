@@ -1,7 +1,7 @@
 import { UnavailableError, type PersonHandle } from '../../../src/region/index.ts'
 import type { Application, Jurisdiction, Person, Surroundings } from './application.ts'
 
-/** One fault of routing, of those that applications have had. */
+/** A routing fault, of a kind that applications have had. */
 export interface Fault {
   readonly name: string
   plant(app: Application, around: Surroundings): void
@@ -11,7 +11,7 @@ const ELSEWHERE: Jurisdiction = 'world'
 
 const text = (person: Person): string => JSON.stringify(person)
 
-/** A new person goes where the fault says. */
+/** A fault that stores a new person in the wrong place. */
 function placing(
   name: string,
   where: (
@@ -30,7 +30,7 @@ function placing(
   }
 }
 
-/** Something is written beside the store when a person signs up. */
+/** A fault that writes something outside the store at sign-up. */
 function atSignUp(name: string, act: (person: Person, id: string, around: Surroundings) => void): Fault {
   return {
     name,
@@ -44,7 +44,7 @@ function atSignUp(name: string, act: (person: Person, id: string, around: Surrou
   }
 }
 
-/** Something happens beside the store when a person is read. */
+/** A fault that does something outside the store when a person is read. */
 function atReading(
   name: string,
   act: (id: string, found: Person | undefined, around: Surroundings) => void,
@@ -62,7 +62,7 @@ function atReading(
   }
 }
 
-/** A record that is changed goes where the fault says. */
+/** A fault that writes a changed record to the wrong place. */
 function changing(name: string, where: (person: Person) => Jurisdiction): Fault {
   return {
     name,
@@ -78,7 +78,7 @@ function changing(name: string, where: (person: Person) => Jurisdiction): Fault 
   }
 }
 
-/** What becomes of a write that the store refuses because nobody can be asked. */
+/** A fault in handling writes that the store refuses because no location is reachable. */
 function whenRefused(
   name: string,
   act: (id: string, person: Person, around: Surroundings) => Promise<unknown>,

@@ -6,21 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formsOf, searchFolder } from './traces.ts'
 
-/** What the heap of an application in Dallas held after it was asked for Europeans. */
+/** What the heap of an application in Dallas contained after requests for Europeans. */
 export interface HeapReport {
-  /** How many requests for Europeans were refused, and how many of others were served. */
+  /** The number of refused requests for Europeans, and of served requests for others. */
   readonly refused: number
   readonly served: number
   readonly bytes: number
-  /** Forms in which something of a European was found. */
+  /** The forms in which data of Europeans was found. */
   readonly europeans: readonly string[]
-  /** The same of the others, so that the search is known to find. */
+  /** The same for others, which shows that the search works. */
   readonly others: readonly string[]
 }
 
 /**
- * Starts an application that serves only Dallas, asks it for Europeans and for others, and searches a snapshot of its heap. `program` is
- * the compiled `dallas-process.ts`. `careless`: the application remembers what it was asked.
+ * Starts an application that serves only Dallas, sends requests for Europeans and for others, and searches a snapshot
+ * of its heap. `program` is the compiled `dallas-process.ts`. `careless`: the application remembers its requests.
  */
 export async function searchHeap(
   program: string,
@@ -51,11 +51,11 @@ export async function searchHeap(
     const counts = { refused: 0, served: 0 }
     for (let index = 0; index < requests; index += 1) {
       if ((await put(`europe_${european}.${index}`, european, 'FR')) === 421) counts.refused += 1
-      // Where the identifier says nothing, the country does.
+      // A new person has no identifier yet, so the country decides.
       if ((await put('new', european, 'FR')) === 421) counts.refused += 1
       if ((await put(`world_${other}.${index}`, other, 'US')) === 200) counts.served += 1
     }
-    // What the engine remembers of the last few texts is of others.
+    // The engine caches the last few strings, so these must belong to others.
     for (let index = requests; index < requests + 20; index += 1)
       if ((await put(`world_${other}.${index}`, other, 'US')) === 200) counts.served += 1
     child.send(join(folder, 'snapshot'))

@@ -12,41 +12,41 @@ type Target = `europe_${string}`
 
 export interface MovesOptions {
   readonly people: number
-  /** How many moves are under way at once. */
+  /** The number of concurrent moves. */
   readonly together: number
-  /** How many callers read and write the records of others meanwhile. */
+  /** The number of callers that read and write other records meanwhile. */
   readonly callers: number
-  /** The share of steps before which the process that moves somebody ends. */
+  /** The share of steps before which the moving process ends. */
   readonly ending: number
   readonly random: () => number
   readonly chaos: RunOptions['chaos']
   open(options: { recordMove: (event: MoveEvent) => void }): Promise<Opened>
 }
 
-/** What a run has shown. */
+/** The results of a run. */
 export interface MovesReport {
-  /** How often somebody was begun to be moved, and how many of these moves were ended by `resumeMoves`. */
+  /** The number of moves that began, and of those that `resumeMoves` completed. */
   readonly begun: number
   readonly resumed: number
-  /** What others have read and written meanwhile. */
+  /** The number of reads and writes of others meanwhile. */
   readonly load: number
-  /** How often it was looked which home serves a person, and how often of these a home could not be asked. */
+  /** The number of checks which home serves a person, and of those during which a home was unreachable. */
   readonly looks: number
   readonly undecided: number
-  /** Who was served by two homes, or by none, at an instant or at the end. */
+  /** People that two homes or no home served, at an instant or at the end. */
   readonly problems: readonly string[]
-  /** People who are at their new home in the end, as they were. */
+  /** People at their new home in the end, with an unchanged record. */
   readonly arrived: number
-  /** What of them lies in the files of Dallas, before these are written anew and afterwards. */
+  /** Their traces in the files of Dallas, before and after the rewrite. */
   readonly before: readonly string[]
   readonly after: readonly string[]
-  /** Where in Dallas an identifier of Europe was seen. */
+  /** Where a European identifier was found in Dallas. */
   readonly newIdsInDallas: readonly string[]
 }
 
 type Answer = 'served' | 'absent' | 'cannot be asked'
 
-/** How many stores move people, as so many processes do. */
+/** The number of stores that move people, like as many processes. */
 const MOVERS = 3
 const WATCHERS = 4
 
@@ -54,10 +54,10 @@ class Moves {
   readonly #options: MovesOptions
   readonly mark = `Zoë+${randomBytes(9).toString('hex')}`
   readonly #sources: readonly Source[]
-  /** The new identifiers of each person; more than one where a move has ended before it was begun. */
+  /** The new identifiers of each person. More than one if a process ended before the move began. */
   readonly #targets = new Map<string, Set<Target>>()
   readonly #ends = new Map<string, { source?: string; target?: string }>()
-  /** Who may be on the way. */
+  /** People whose move may be in progress. */
   readonly #underWay = new Set<Source>()
   readonly #hasServed = new Set<string>()
   readonly problems = new Set<string>()
@@ -97,7 +97,7 @@ class Moves {
     return { id, name: `${this.mark} ${id}` }
   }
 
-  /** Before the step is taken: the new identifier is known before the copy can be read. */
+  /** Called before each step, so that the new identifier is known before the copy can be read. */
   #hear(event: MoveEvent): void {
     const end = this.#ends.get(event.move) ?? {}
     this.#ends.set(event.move, end)
@@ -109,7 +109,7 @@ class Moves {
     if (this.#options.random() < this.#options.ending) throw new Error('the process ends')
   }
 
-  /** Moves everybody, and begins again with those who have stayed. */
+  /** Moves everybody, and tries again with those who remain. */
   async #move(): Promise<void> {
     let left: readonly Source[] = this.#sources
     while (left.length > 0) {
@@ -129,7 +129,7 @@ class Moves {
           work(this.#movers[index % MOVERS] as Opened),
         ),
       )
-      // Those whose move was begun are carried on, and not begun with again.
+      // Moves that began are resumed, and not started again.
       await this.#resumeAll()
       const stayed = new Set<Source>()
       await inTurns(left, async (id) => {
@@ -139,7 +139,7 @@ class Moves {
     }
   }
 
-  /** All the while some process carries on what others have left. */
+  /** Resumes the moves that others have left, until the end. */
   async #resume(): Promise<void> {
     for (let turn = 0; !this.#isOver; turn += 1) {
       await sleep(100)
@@ -147,7 +147,7 @@ class Moves {
     }
   }
 
-  /** Resolves with how many are left. */
+  /** Resolves with the number of remaining moves. */
   async #resumeOnce({ store }: Opened): Promise<number> {
     try {
       const { ended, waiting } = await store.resumeMoves()
@@ -182,8 +182,8 @@ class Moves {
   }
 
   /**
-   * Both homes cannot be asked at the same instant, so the order counts: what the new home serves the old one never serves again, and
-   * what the old home no longer has the new one has already.
+   * Both homes cannot be read at the same instant, so the order matters: after the new home serves a person, the old
+   * one must never do so again, and when the old home no longer has a person, the new one must.
    */
   async #look(source: Source): Promise<void> {
     this.counts.looks += 1
@@ -228,7 +228,7 @@ class Moves {
     }
   }
 
-  /** Several at once carry on what was left, each of which may end again. */
+  /** Several processes resume the remaining moves at once, and may end again. */
   async #resumeAll(): Promise<void> {
     for (let round = 0; ; round += 1) {
       const left = await Promise.all(this.#movers.map((mover) => this.#resumeOnce(mover)))
@@ -238,7 +238,7 @@ class Moves {
     }
   }
 
-  /** How many are at one new home, with what they had. */
+  /** The number of people at a new home with an unchanged record. */
   async arrived(): Promise<number> {
     const { store } = this.#watcher
     let count = 0
@@ -261,7 +261,7 @@ class Moves {
   }
 }
 
-/** What a program meets while servers are killed, and while others move the same person. */
+/** Whether an error is expected while servers are killed and others move the same person. */
 function isExpected(error: unknown): boolean {
   return (
     error instanceof UnavailableError ||
@@ -271,7 +271,7 @@ function isExpected(error: unknown): boolean {
   )
 }
 
-/** Some at once, each again and again while a location cannot be asked. */
+/** Handles some at a time, and repeats each while a location is unreachable. */
 async function inTurns<T>(all: readonly T[], act: (each: T) => Promise<unknown>): Promise<void> {
   const queue = [...all]
   const turn = async (): Promise<void> => {
@@ -294,7 +294,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Moves people of Dallas to Europe, watches who serves them, and then searches Dallas for them. */
+/** Moves people from Dallas to Europe, checks who serves them, and then searches Dallas for them. */
 export async function runMoves(world: WatchedWorld, options: MovesOptions): Promise<MovesReport> {
   const moves = new Moves(options)
   await moves.all()
@@ -320,7 +320,10 @@ export async function runMoves(world: WatchedWorld, options: MovesOptions): Prom
   }
 }
 
-/** Kills locations at random, one after the other; now and then London and Frankfurt at once. `away` and `pause`: at most, in milliseconds. */
+/**
+ * Kills random locations, sometimes London and Frankfurt at once. `away` and `pause` are the maximum times in
+ * milliseconds.
+ */
 export function randomKills(
   world: WatchedWorld,
   { random, away, pause }: { random: () => number; away: number; pause: number },

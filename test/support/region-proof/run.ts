@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly callers: number
   readonly random: () => number
   readonly fault?: Fault | undefined
-  /** What happens to the servers meanwhile. The callers go on until it has ended. */
+  /** Disturbs the servers. The callers continue until it has ended. */
   chaos(isOver: () => boolean): Promise<void>
 }
 
@@ -24,7 +24,7 @@ export interface Refusal {
   readonly jurisdiction: keyof World
 }
 
-/** Locations that could not be reached at the same time, in milliseconds of `performance.now()`. */
+/** Locations that were unreachable at the same time, in milliseconds of `performance.now()`. */
 export interface Strike {
   readonly what: string
   readonly places: readonly PlaceName[]
@@ -32,28 +32,28 @@ export interface Strike {
   readonly to: number
 }
 
-/** What a run has shown. */
+/** The results of a run. */
 export interface RunReport {
   readonly done: Readonly<Record<'written' | 'read' | 'removed' | 'moved' | 'refused' | 'conflicts', number>>
-  /** What was refused because no location of a jurisdiction could be asked. */
+  /** Operations refused because no location of a jurisdiction was reachable. */
   readonly refusals: readonly Refusal[]
-  /** Acknowledged writes that are not there afterwards, by identifier. */
+  /** The identifiers of acknowledged writes that were lost. */
   readonly lost: readonly string[]
-  /** People who were served at two places, or at none, at the end. */
+  /** People that two homes or no home served at the end. */
   readonly homeless: readonly string[]
-  /** What was found of Europeans in Dallas, by witness. */
+  /** Data of Europeans found in Dallas, by witness. */
   readonly hits: Readonly<Record<Witness, readonly string[]>>
   readonly searched: Readonly<Record<Witness, number>>
-  /** What was found of them in London, so that the search is known to find. */
+  /** The number of matches in London, which shows that the search works. */
   readonly inLondon: number
 }
 
-/** A person of the run, and what the record may be: more than one value after a write that was answered with 503. */
+/** A person of the run, and the possible values of the record. A write answered with 503 leaves more than one. */
 interface Known {
   id: string
   readonly isEuropean: boolean
   readonly possible: Set<string>
-  /** Whether it came to Europe from Dallas, where it was rightly before. */
+  /** Whether the person moved from Dallas to Europe, and was therefore in Dallas before. */
   hasMoved: boolean
 }
 
@@ -64,13 +64,13 @@ class Run {
   readonly #options: RunOptions
   readonly #app: Application
   readonly #store: Opened['store']
-  /** Stands in every value of a European, and in every one of their identifiers. */
+  /** The mark in every value and every identifier of a European. */
   readonly mark = `Zoë+${randomBytes(9).toString('hex')}/é`
   readonly idMark = randomBytes(9).toString('hex')
-  /** Stands in what is rightly in Dallas. */
+  /** The mark in data that belongs in Dallas. */
   readonly #otherMark = randomBytes(9).toString('hex')
   readonly people: Known[] = []
-  /** Of those who have moved to Europe. */
+  /** The new identifiers of people who moved to Europe. */
   readonly newIds: string[] = []
   readonly refusals: Refusal[] = []
   readonly done = { written: 0, read: 0, removed: 0, moved: 0, refused: 0, conflicts: 0 }
@@ -95,7 +95,7 @@ class Run {
     return this.#left <= 0
   }
 
-  /** The callers, and what happens to the servers meanwhile. */
+  /** Runs the callers, and disturbs the servers meanwhile. */
   async all(): Promise<void> {
     const { callers, chaos } = this.#options
     let isCalm = false
@@ -106,7 +106,7 @@ class Run {
     ])
   }
 
-  /** Each caller has people of its own, so that what a record must be is known. */
+  /** Each caller has its own people, so that the expected records are known. */
   async #call(isOver: () => boolean): Promise<void> {
     const own: Known[] = []
     while (!isOver()) {
@@ -124,7 +124,7 @@ class Run {
       } catch (error) {
         if (error instanceof UnavailableError) this.#refused(error, from)
         else if (error instanceof RevisionConflict) this.done.conflicts += 1
-        // A fault of the application may fail in its own ways.
+        // A planted fault may cause other errors.
         else if (this.#options.fault === undefined) throw error
       }
     }
@@ -140,7 +140,7 @@ class Run {
     const person = this.#newPerson()
     const isEuropean = person.countries.some((code) => EUROPEANS.has(code))
     const local = `${isEuropean ? this.idMark : this.#otherMark}.${(this.#number += 1)}`
-    // Where it belongs is not asked of the application, which may be wrong.
+    // The expected place does not come from the application, which may be wrong.
     const known: Known = {
       id: `${isEuropean ? 'europe' : 'world'}_${local}`,
       isEuropean,
@@ -201,7 +201,7 @@ class Run {
     this.done.moved += 1
   }
 
-  /** Of whatever country, with an address and a language of another. */
+  /** A person of any country, with an address and a language of another. */
   #newPerson(): Person {
     const { random } = this.#options
     const code = (): string => CODES[Math.floor(random() * CODES.length)] ?? 'DE'
@@ -223,11 +223,11 @@ class Run {
     return `${isOfEurope ? this.mark : this.#otherMark} ${(this.#number += 1)}`
   }
 
-  /** What became of everybody, after all places are there again. */
+  /** Checks everybody after all locations are reachable again. */
   async settle(): Promise<Pick<RunReport, 'lost' | 'homeless'>> {
     const lost: string[] = []
     const homeless: string[] = []
-    // A move that was interrupted ends now, and its person has another identifier than the caller knows.
+    // Interrupted moves end now, and their people have new identifiers that the caller does not know.
     for (let round = 0; round < 100 && (await this.#resume()) > 0; round += 1) await sleep(100)
     for (const { id, possible } of this.people) {
       const found = await patiently(async () => this.#app.read(id))
@@ -235,7 +235,7 @@ class Run {
       if (found === undefined && id.startsWith('world')) homeless.push(id)
       else lost.push(id)
     }
-    // Those who are not at their old home must be at the new one: their values are there once.
+    // People who are not at their old home must be at the new one, exactly once.
     const everywhere = await this.#everybody()
     const moved = homeless.filter((id) => {
       const { possible } = this.people.find((known) => known.id === id) ?? { possible: new Set<string>() }
@@ -265,7 +265,7 @@ class Run {
   }
 }
 
-/** Until every place is asked again. */
+/** Repeats until every location is used again. */
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
@@ -277,7 +277,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Has callers sign people up, read, change, remove and move them, and then searches Dallas for the Europeans. */
+/** Lets callers sign up, read, change, remove and move people, and then searches Dallas for Europeans. */
 export async function runWorkload(
   world: WatchedWorld,
   opened: Opened,
@@ -306,7 +306,7 @@ export async function runWorkload(
   }
 }
 
-/** One short outage of each European place, and one of both at once. */
+/** A short outage of each European location, and one of both at once. */
 export function shortOutages(world: WatchedWorld): RunOptions['chaos'] {
   return async () => {
     const { london, frankfurt } = world.places.relays
@@ -322,7 +322,7 @@ export function shortOutages(world: WatchedWorld): RunOptions['chaos'] {
   }
 }
 
-/** Kills, pauses, freezes and cuts places at random, also several at once. */
+/** Kills, pauses, freezes and cuts off random locations, also several at once. */
 export function randomChaos(
   world: WatchedWorld,
   random: () => number,

@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A form in which a value may lie somewhere, and its bytes. */
+/** A form in which a value may be stored, and its bytes. */
 export interface Form {
   readonly name: string
   readonly bytes: Buffer
 }
 
-/** A text as it is, and as it is after the usual ways to write it otherwise. */
+/** A text in plain form and in the usual encodings. */
 export function formsOf(text: string): readonly Form[] {
   const bytes = Buffer.from(text)
   const escaped = text.replaceAll(
@@ -44,7 +44,10 @@ function asMonitorPrints(bytes: Buffer): string {
     .join('')
 }
 
-/** What base64 makes of a text that begins at this place of a group of three bytes, without what depends on its neighbours. */
+/**
+ * The base64 form of a text at this offset in a group of three bytes, without the parts that depend on neighbouring
+ * bytes.
+ */
 function base64Inside(bytes: Buffer, offset: number): string {
   const padded = Buffer.concat([Buffer.alloc(offset), bytes])
   const encoded = padded.toString('base64').replace(/=+$/, '')
@@ -53,19 +56,19 @@ function base64Inside(bytes: Buffer, offset: number): string {
   return encoded.slice(first, last)
 }
 
-/** The names of the forms that these bytes hold. */
+/** The names of the forms that these bytes contain. */
 export function formsIn(bytes: Buffer, forms: readonly Form[]): string[] {
   return forms.filter((form) => bytes.includes(form.bytes)).map(({ name }) => name)
 }
 
 export interface Found {
-  /** How many bytes were searched. */
+  /** The number of searched bytes. */
   readonly bytes: number
-  /** File and form of everything that was found. */
+  /** File and form of every match. */
   readonly hits: readonly string[]
 }
 
-/** Searches all files below a folder, and may do so while they are written. */
+/** Searches all files in a folder, even while they are written. */
 export async function searchFolder(folder: string, forms: readonly Form[]): Promise<Found> {
   let bytes = 0
   const hits = new Set<string>()

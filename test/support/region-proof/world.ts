@@ -7,7 +7,7 @@ import { startThreePlaces, type PlaceName, type ThreePlaces } from '../region.ts
 import { startTcpProxy } from '../tcp-proxy.ts'
 import { searchFolder, type Form, type Found } from './traces.ts'
 
-/** What Redis keeps must be readable: compressed, it would hide what is searched for. */
+/** Settings without compression, which would hide the searched data. */
 const READABLE = [
   '--appendonly',
   'yes',
@@ -21,14 +21,14 @@ const READABLE = [
 
 export type Witness = 'wire' | 'monitor' | 'files of Redis' | 'log of the application'
 
-/** Three servers, and everything that can be seen of Dallas. */
+/** Three servers, and records of everything that Dallas receives. */
 export interface WatchedWorld {
   readonly places: ThreePlaces
-  /** The log of an application that ships its lines to Dallas. */
+  /** Writes to the log of an application that sends its lines to Dallas. */
   log(line: string): void
-  /** Searches everything that was seen at a place so far. */
+  /** Searches everything that a location has received so far. */
   search(place: PlaceName, forms: readonly Form[]): Promise<Readonly<Record<Witness, Found>>>
-  /** Has a server that was restarted watched again. */
+  /** Starts MONITOR again after a server was restarted. */
   monitor(): void
   stop(): Promise<void>
 }
@@ -67,7 +67,7 @@ export async function startWatchedWorld(): Promise<WatchedWorld> {
 
   async function search(place: PlaceName, forms: readonly Form[]): Promise<Record<Witness, Found>> {
     await Promise.all([...wires.values(), ...monitored.values(), logFile].map(flushed))
-    // The snapshot is made from what is there now; the append-only file has everything that was ever written.
+    // The snapshot contains the current data. The append-only file contains everything that was ever written.
     await places.ask(place, 'SAVE')
     const [, dir] = (await places.ask(place, 'CONFIG', 'GET', 'dir')) as [string, string]
     const copy = mkdtempSync(join(home, 'files-'))

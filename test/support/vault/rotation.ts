@@ -13,7 +13,7 @@ import {
   type Vault,
 } from '../../../src/vault/index.ts'
 
-/** Keys of the proof, from which both processes make their vaults. */
+/** The keys from which both processes create their vaults. */
 export interface RotationKeys {
   readonly a: string
   readonly b: string
@@ -28,16 +28,16 @@ export interface RotationTask {
 export interface RotationTotals {
   people: number
   kills: number
-  /** How many came, and were erased, while the keys rotated. */
+  /** The number of people added and erased during the rotation. */
   came: number
   erased: number
-  /** How many fields were read meanwhile, and how many of these reads failed. */
+  /** The number of fields read meanwhile, and of failed reads. */
   read: number
   failed: number
-  /** Fields that opened by the new key alone. */
+  /** Fields that could be opened with only the new key. */
   opened: number
   lost: number
-  /** People who were erased, and can be read all the same. */
+  /** Erased people who can still be read. */
   risen: number
   done: boolean
 }
@@ -69,7 +69,7 @@ function fieldsOf(redis: Redis, prefix: string, vault: Vault): FieldVault {
 
 const valueOf = (person: string): string => `${person}@example.org`
 
-/** Reseals in this process until all is done: what is killed again and again. */
+/** Reseals until everything is done, in the process that is killed repeatedly. */
 export async function resealAll({ url, prefix, keys }: RotationTask): Promise<void> {
   const redis = new Redis(url, { disconnectTimeout: 50 })
   try {
@@ -81,8 +81,8 @@ export async function resealAll({ url, prefix, keys }: RotationTask): Promise<vo
 }
 
 /**
- * Makes so many people under key `a`, has a process bring them to key `b` that is killed `kills` times at random moments, while
- * others come, are read and are erased; then reads everybody by key `b` alone.
+ * Creates people with key `a`. Another process moves them to key `b`, and is killed `kills` times at random moments,
+ * while people are added, read and erased. Finally reads everybody with only key `b`.
  */
 export async function rotate(
   task: RotationTask,
@@ -147,7 +147,7 @@ async function makePeople(fields: FieldVault, count: number): Promise<Map<string
   return sealed
 }
 
-/** People who come, are read, and are erased meanwhile. */
+/** Adds, reads and erases people meanwhile. */
 function runLoad(
   fields: FieldVault,
   state: {

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { createFieldVault, createVault, memoryPeople, type FieldVault } from '../../../src/vault/index.ts'
 
 export interface SwapTotals {
-  /** How many tries of each kind. */
+  /** The number of attempts of each kind. */
   readonly tries: Readonly<Record<string, number>>
-  /** The reasons that were given, and how often. */
+  /** The number of refusals by reason. */
   readonly reasons: Readonly<Record<string, number>>
-  /** What opened, or failed without a reason: must be empty. */
+  /** Values that opened, or failed without a reason. Must be empty. */
   readonly wrong: readonly string[]
-  /** How many values opened where they belong. */
+  /** The number of values that opened in their own place. */
   readonly right: number
 }
 
@@ -16,8 +16,8 @@ const FIELDS = ['email', 'firstname', 'surname', 'country'] as const
 const PEOPLE = 50
 
 /**
- * Seals values of many people and puts them where they do not belong, `tries` times, in every way of {@link SWAPS}. Whatever opens is
- * a fault, and so is whatever fails in another way than by a `SealedError` with a reason.
+ * Seals values of many people and moves them to wrong places, `tries` times, in every way of {@link SWAPS}. It is a
+ * fault if a value opens, or if the failure is not a `SealedError` with a reason.
  */
 export async function swapSealed(tries: number, random: () => number): Promise<SwapTotals> {
   const vault = createVault({ keys: [{ id: 'region', key: randomBytes(32) }] })
@@ -76,7 +76,7 @@ function open({ vaults, person, field }: Setting, bytes: Buffer): Promise<string
   return vaults.own.open(person, field, bytes.toString('base64url'))
 }
 
-/** How a try goes wrong on purpose. */
+/** The kinds of attempts. */
 const ATTEMPTS: Readonly<Record<string, (setting: Setting) => Promise<string>>> = {
   'another person': ({ vaults, other, field, sealed }) => vaults.own.open(other, field, sealed),
   'another field': ({ vaults, person, field, sealed }) =>

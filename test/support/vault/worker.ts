@@ -1,4 +1,4 @@
-/** The process of the proofs of the vault that reseals, and is killed. */
+/** The process in the vault proofs that reseals and is killed. */
 import { resealAll, type RotationTask } from './rotation.ts'
 
 await resealAll(JSON.parse(process.argv[2] ?? '{}') as RotationTask)
