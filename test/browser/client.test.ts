@@ -22,7 +22,7 @@ let page: Page
 let origin: string
 const received: Received[] = []
 
-// The page and its modules; everything else is verified.
+// Serves the page and its modules, and verifies all other requests.
 beforeAll(async () => {
   const modules = clientModules('es6')
   const verifying = verifyingListener(received)

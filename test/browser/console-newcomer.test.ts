@@ -18,7 +18,7 @@ let browser: Browser
 let server: ConsoleServer
 let context: BrowserContext
 let page: Page
-/** What no page may do. */
+/** Errors and warnings that no page may cause. */
 let wrong: string[]
 
 /** An app that only pages call. */
@@ -55,7 +55,7 @@ async function open(place: string): Promise<void> {
   await page.goto(`${server.url}/#/${place}`)
 }
 
-/** Pastes as a person does, with the line breaks. */
+/** Pastes a text with its line breaks, like a person. */
 async function paste(text: string): Promise<void> {
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   const field = page.getByLabel('URL or curl command')

@@ -13,7 +13,7 @@ let recorded: RecordedConsole
 let server: ConsoleServer
 let context: BrowserContext
 let page: Page
-/** What no page may do. */
+/** Errors and warnings that no page may cause. */
 let wrong: string[]
 
 beforeAll(async () => {
@@ -124,7 +124,7 @@ describe('recorded requests, and actions based on them', () => {
   })
 
   it('breaking the glass in the history requires a reason, also with the keyboard', async () => {
-    // A roll-back without a reason is refused with 400; the page then asks for one.
+    // A rollback without a reason is refused with 400. The page then asks for one.
     await open(1280, 'light', [400])
     const { policy } = (await recorded.store.read('shop')) ?? {}
     await recorded.store.write(

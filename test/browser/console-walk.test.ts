@@ -24,7 +24,7 @@ let client: Redis
 let server: ConsoleServer
 let context: BrowserContext
 let page: Page
-/** What no page may do. */
+/** Errors and warnings that no page may cause. */
 let wrong: string[]
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ afterEach(async () => {
   if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
 })
 
-/** Apps that a page has to bear: one to work with, one with a name that hurts, and one that holds much. */
+/** Writes an app to work with, one with a hostile name, and one with many entries. */
 async function fill(store: ManagedPolicyStore): Promise<ManagedPolicyStore> {
   await store.write(APP_DOCUMENT, 0)
   await store.write(
@@ -80,7 +80,9 @@ async function open(width: number, colorScheme: 'light' | 'dark', store: Managed
   })
 }
 
-/** Refusals that a step provokes are told by Chromium as errors of the console, a moment later; nothing else is. */
+/**
+ * Removes the console errors of Chromium for an expected refusal, which arrive with a delay. No other errors may occur.
+ */
 async function forgive(status: number): Promise<void> {
   const isOne = (what: string): boolean => what.includes(`status of ${status}`)
   for (let tries = 0; tries < 500 && !wrong.some(isOne); tries += 1) await page.waitForTimeout(20)
@@ -101,7 +103,7 @@ async function signIn(): Promise<void> {
   await page.getByRole('heading', { name: 'Apps' }).waitFor()
 }
 
-/** Every page and every change, by the mouse. */
+/** Visits every page and makes every change, with the mouse. */
 async function walk(look: Look): Promise<void> {
   await page.goto(server.url)
   await page.getByLabel('Token').fill('a wrong token')
@@ -214,7 +216,7 @@ async function walkReview(look: Look): Promise<void> {
   await page.getByRole('heading', { name: 'What changes' }).waitFor()
   await says('This admits some requests that were refused')
   await look('review')
-  // Somebody publishes meanwhile.
+  // Another person publishes meanwhile.
   const stored = await server.store.read('shop')
   await server.store.write({ policy: { ...(stored?.policy as object), name: 'Shop of Ada' } }, 1, {
     author: 'bob',
@@ -342,7 +344,7 @@ async function walkKeys(look: Look): Promise<void> {
 }
 
 describe('every page and every change', () => {
-  // Colours do not depend on the width, nor pages on the store: two walks have seen both of each.
+  // Colours do not depend on the width, and pages not on the store, so two walks cover both of each.
   const ways = [
     ['memory', 'light', 1280],
     ['Redis', 'dark', 360],
@@ -366,7 +368,7 @@ describe('every page and every change', () => {
 })
 
 describe('with only the keyboard', () => {
-  /** Goes on with Tab until the focus is on what has this name, and fails where it never comes. */
+  /** Presses Tab until the element with this name has the focus. Fails if it never gets it. */
   async function tabTo(name: RegExp, most = 120): Promise<void> {
     for (let step = 0; step < most; step += 1) {
       await page.keyboard.press('Tab')
@@ -403,7 +405,7 @@ describe('with only the keyboard', () => {
     await press('Enter')
     await says('1 change in 1 section')
     await tabTo(/^Report$/)
-    // In a group of radio buttons the next one is an arrow away.
+    // In a group of radio buttons, the arrow keys select the next one.
     await press('ArrowRight')
     await says('2 changes in 2 sections')
     await tabTo(/^Remove https:\/\/shop\.example$/)
@@ -510,7 +512,7 @@ describe('two people', () => {
     await says('shop-1')
     await page.getByRole('link', { name: 'History' }).click()
     await page.getByRole('heading', { name: 'Revision 2' }).waitFor()
-    // The answer to the look after the roll-back comes late.
+    // The answer to the read after the rollback is delayed.
     let looks = 0
     await page.route('**/api/apps/shop', async (route) => {
       const answer = await route.fetch()

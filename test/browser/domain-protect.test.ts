@@ -23,7 +23,7 @@ async function listen(listener: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** A request as it came to the gateway, before any guard. */
+/** A request as received by the gateway, before any guard. */
 interface Seen {
   readonly method: string
   readonly origin: string | undefined
@@ -32,7 +32,7 @@ interface Seen {
 }
 
 const seen: Seen[] = []
-/** Requests that have reached a handler. */
+/** Requests that reached a handler. */
 const reached: string[] = []
 /** `code case` of every refusal. */
 const refusals: string[] = []
@@ -40,12 +40,15 @@ const refusals: string[] = []
 let browser: Browser
 let store: ManagedPolicyStore
 let gateway: string
-/** Pages of these origins: same-site with the gateway (another port), cross-site, a subdomain of a wildcard, a stranger. */
+/**
+ * Pages of these origins: same-site with the gateway (another port), cross-site, a subdomain of a wildcard, and
+ * foreign.
+ */
 let near: string
 let far: string
 let shop: string
 let stranger: string
-/** A server that allows everybody, and redirects to where it is told. */
+/** A server that allows every origin, and redirects to the given URL. */
 let detour: string
 let context: BrowserContext
 let page: Page
@@ -148,7 +151,7 @@ async function open(url: string): Promise<void> {
   for (const log of [seen, reached, refusals]) log.length = 0
 }
 
-/** What `fetch` takes and what goes to the browser as JSON. */
+/** Options of `fetch` that can be sent to the browser as JSON. */
 interface Init {
   method?: string
   mode?: 'no-cors'
@@ -162,11 +165,11 @@ interface Answer {
   readonly type?: string
   readonly body?: Record<string, unknown>
   readonly headers?: Record<string, string>
-  /** What a page sees of a response that it may not read. */
+  /** The error that a page gets for a response that it may not read. */
   readonly failed?: string
 }
 
-/** What a script of the page gets. */
+/** Calls the gateway from a script of the page. */
 function call(path: string, init: Init = {}, base: string = gateway): Promise<Answer> {
   return page.evaluate(
     async ({ url, options }) => {
@@ -229,7 +232,7 @@ describe('a page of an allowed origin', () => {
     expect(await put('x-unlisted')).toEqual(UNREADABLE)
     expect(await call('/query?app=narrow', { method: 'DELETE' })).toEqual(UNREADABLE)
     expect(methods()).toEqual(['OPTIONS', 'PUT', 'OPTIONS', 'OPTIONS'])
-    // It needs no preflight, so that the server itself must refuse it; the page may know why.
+    // It needs no preflight, so the server itself must refuse it. The page may read the reason.
     expect(await call('/query?app=narrow', { method: 'POST', body: 'text' })).toMatchObject({
       status: 403,
       body: { code: 'METHOD_NOT_ALLOWED' },
@@ -278,7 +281,7 @@ describe('a page of an allowed origin', () => {
   })
 })
 
-/** Submits a form and waits for the page that answers. */
+/** Submits a form and waits for the resulting page. */
 async function submitForm(path: string, referrer = 'strict-origin-when-cross-origin'): Promise<void> {
   const action = `${gateway}${path}`
   await page.setContent(
@@ -404,7 +407,7 @@ describe('a redirect', () => {
 })
 
 describe('an opaque origin', () => {
-  /** Runs a script in a frame and returns what it tells its parent. */
+  /** Runs a script in a frame, and returns its message to the parent. */
   async function inFrame(app: string, attribute: 'srcdoc' | 'src', sandbox: boolean): Promise<unknown> {
     const url = `${gateway}/query?app=${app}`
     const script = `fetch('${url}', { method: 'POST', body: 'text' }).then(() => 'read', () => 'refused').then((text) => parent.postMessage(text, '*'))`

@@ -22,7 +22,7 @@ import { watchPages } from '../support/watched-pages.ts'
 
 let browser: Browser
 let server: ExampleServer
-/** A site of somebody else. */
+/** A foreign site. */
 let stranger: Server
 let foreign: string
 let demoSecret: string
@@ -80,7 +80,7 @@ it('the demo app signs a person in, and shows what was shared', async () => {
   const names = await page.locator('#me dt').allTextContents()
   expect(names).toContain('First name')
   expect(names.filter((name) => !/^[A-Z]/.test(name))).toEqual([])
-  // The script has moved the focus here, for screen readers; nobody can type into it.
+  // The script has moved the focus here for screen readers. It is not an input field.
   const outline = "getComputedStyle(document.querySelector('#state:focus')).outlineStyle"
   expect(await page.evaluate(outline)).toBe('none')
   expect(page.url()).not.toContain('code')
@@ -184,7 +184,7 @@ it('a foreign site cannot frame the sign-in', async () => {
   await page.evaluate(
     `document.body.append(Object.assign(document.createElement('iframe'), { src: '${url}' }))`,
   )
-  // Chromium says so when it has thrown the answer away.
+  // Chromium reports this after it has discarded the answer.
   await refused
   expect(page.frames().map((frame) => frame.url())).not.toContain(url)
   expect(await page.frames()[1]?.locator('form').count()).toBe(0)

@@ -22,7 +22,7 @@ import {
 } from '../support/example-server.ts'
 import { watchPages } from '../support/watched-pages.ts'
 
-/** Where pictures of every page go, for whoever wants to look at them: `SCREENSHOTS=folder`. */
+/** The folder for screenshots of every page, set with `SCREENSHOTS=folder`. */
 const SCREENSHOTS = process.env['SCREENSHOTS']
 
 let browser: Browser
@@ -30,10 +30,10 @@ let server: ExampleServer
 let dallas: ExampleServer
 let context: BrowserContext
 let page: Page
-/** What the pages of the context have done and must not do. */
+/** Errors and warnings that the pages of the context have caused. */
 let wrong: string[]
 
-/** As long as it may be, and nowhere to break. */
+/** Values of maximum length without a place for a line break. */
 const LONG = {
   ...ADA,
   email: `${'a'.repeat(60)}@${'b'.repeat(60)}.${'c'.repeat(60)}.example`,
@@ -59,7 +59,7 @@ afterEach(async () => {
   if (wrong.length > 0) throw new Error(`the pages were at fault: ${wrong.join('; ')}`)
 })
 
-/** What refuses a form that was filled in wrongly, and an address that leads nowhere. */
+/** The statuses for wrong input and for unknown addresses. */
 const REFUSALS = [400, 401, 403, 404, 421]
 
 async function openPage(options: BrowserContextOptions = {}): Promise<void> {
@@ -74,16 +74,16 @@ async function gateway(scope: string[] = CONNECT.scope, return_url = CONNECT.ret
   return ((await response.json()) as { gateway: string }).gateway
 }
 
-/** How a person does things: by the mouse, or by the keyboard alone. */
+/** The actions of a person, with the mouse or only with the keyboard. */
 interface Hands {
-  /** What leads to another page. */
+  /** Presses a button or a link that leads to another page. */
   press(role: 'button' | 'link', name: string | RegExp): Promise<void>
   fill(label: string | RegExp, text: string): Promise<void>
   choose(label: string, country: keyof typeof COUNTRIES): Promise<void>
 }
 const COUNTRIES = { FR: 'France', US: 'United States' } as const
 
-/** Waits until the page is there to which an act leads. */
+/** Waits for the page to which an action leads. */
 async function arriving(act: () => Promise<void>): Promise<void> {
   const loaded = page.waitForEvent('load')
   await act()
@@ -96,7 +96,7 @@ const BY_MOUSE: Hands = {
   choose: async (label, country) => void (await page.getByLabel(label).selectOption(country)),
 }
 
-/** Goes on with Tab until the focus is there. */
+/** Presses Tab until the target has the focus. */
 async function tabTo(target: Locator, what: string | RegExp): Promise<void> {
   await target.waitFor()
   for (let count = 0; count < 60; count += 1) {
@@ -122,7 +122,7 @@ const BY_KEYBOARD: Hands = {
   },
 }
 
-/** One look at the page that is open. `focused` is the id of what the focus must be on. */
+/** A check of the open page. `focused` is the id of the element that must have the focus. */
 type Look = (name: string, focused?: string) => Promise<void>
 
 interface Walk {
@@ -139,7 +139,7 @@ async function fillSignUp(hands: Hands, profile: typeof ADA): Promise<void> {
   await hands.choose('Citizenship', profile.country as keyof typeof COUNTRIES)
 }
 
-/** Every page and every state of it, one after the other. The shop, which needs JavaScript, is apart. */
+/** Visits every page in every state. The shop, which needs JavaScript, is separate. */
 async function walkPages(walk: Walk): Promise<void> {
   const { look, hands, email } = walk
   const { press, fill } = hands
@@ -274,7 +274,7 @@ async function walkReset({ look, hands: { press, fill }, email }: Walk): Promise
   await press('button', 'Set the password')
 }
 
-/** By somebody who is signed in and has no picture yet. */
+/** Visits the shop as a person who is signed in and has no picture yet. */
 async function walkShop({ look, hands: { press, fill } }: Walk): Promise<void> {
   await page.goto(`${server.url}/demo`)
   await look('shop')
@@ -300,7 +300,7 @@ const SCHEMES = [
   ['dark', 360],
 ] as const
 
-/** Looks at the page in both colour schemes, wide and narrow, and writes down what is wrong. */
+/** Checks the page in both colour schemes, wide and narrow, and records problems. */
 function lookingAt(found: string[]): Look {
   return async (name, focused) => {
     for (const [colorScheme, width] of SCHEMES) {
@@ -317,14 +317,14 @@ function lookingAt(found: string[]): Look {
   }
 }
 
-/** Whether the page is as wide as the window, and where the focus is. */
+/** Checks only the width of the page and the focus. */
 function lookPlainly(found: string[]): Look {
   return async (name, focused) => {
     const window = page.viewportSize()?.width ?? 0
     const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
     if (wide > window) found.push(`${name}: ${wide} pixels wide`)
     if (focused === undefined) return
-    // Chromium moves the focus a moment after the page is there.
+    // Chromium moves the focus shortly after the page has loaded.
     const focus = (): Promise<string> => page.evaluate<string>('document.activeElement.id')
     for (let looks = 0; looks < 100 && (await focus()) !== focused; looks += 1) await page.waitForTimeout(50)
     if ((await focus()) !== focused) found.push(`${name}: the focus is on "${await focus()}"`)
@@ -380,7 +380,7 @@ describe('without JavaScript', () => {
 })
 
 describe('a double click', () => {
-  /** Where the app takes people back, and with which URLs they came. */
+  /** The server at the return URL of the app, and the URLs of its requests. */
   let shop: Server
   let shopUrl: string
   const landed: string[] = []

@@ -9,7 +9,7 @@ import { DEMO_APPS } from '../../example-server/demo-apps.ts'
 import { codeFor, startExampleServer, type ExampleServer } from '../support/example-server.ts'
 import { watchPages } from '../support/watched-pages.ts'
 
-/** Serves an empty page of a browser app: each server is an origin of its own. */
+/** Serves an empty page of a browser app. Each server is a separate origin. */
 async function startApp(): Promise<{ origin: string; server: Server }> {
   const server = createServer((_req, res) => {
     res.setHeader('content-type', 'text/html')
@@ -65,11 +65,11 @@ afterEach(() => context.close())
 interface Answer {
   status?: number
   body?: Record<string, unknown>
-  /** What a page sees of a response that it may not read. */
+  /** The error that a page gets for a response that it may not read. */
   failed?: string
 }
 
-/** What a script of the page gets from the gateway. */
+/** Calls the gateway from a script of the page. */
 function call(
   path: string,
   options: { body?: unknown; bearer?: string; appId?: string; simple?: boolean } = {},
@@ -228,13 +228,13 @@ describe('a page of a foreign origin', () => {
   it('cannot frame the pages of the gateway', async () => {
     await page.goto(`${gateway.url}/`)
     const own = await page.title()
-    /** The title of what a frame shows once it has loaded. */
+    /** The title of the page that a frame shows after loading. */
     const framed = async (url: string): Promise<string | undefined> => {
       await page.setContent(`<iframe src="${url}"></iframe>`, { waitUntil: 'load' })
       return page.frames()[1]?.title()
     }
     await page.goto(`${foreign.origin}/`)
-    // A page that may be framed is seen in the same way.
+    // This way also detects a page that may be framed.
     expect(await framed(`${ours.origin}/`)).toBe('app')
     expect(own).not.toBe('')
     expect(await framed(`${gateway.url}/`)).not.toBe(own)

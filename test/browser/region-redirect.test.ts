@@ -14,7 +14,7 @@ import {
 import { generate } from 'selfsigned'
 import { launchChromium } from '../support/chromium.ts'
 
-// What docs/guards/region-pin.md says of pages that are redirected to another location, in a real browser.
+// Tests what docs/guards/region-pin.md says about pages redirected to another location, in a real browser.
 
 const NAMES = { dallas: 'dal.example.org', frankfurt: 'fra.example.org' } as const
 type Place = keyof typeof NAMES
@@ -52,7 +52,10 @@ beforeEach(async () => {
   page = await context.newPage()
 })
 
-/** A European signs in at either place; only `/elsewhere`, a page without personal data, is served everywhere. */
+/**
+ * An application in which a European signs in at either location. Only `/elsewhere`, without personal data, is served
+ * everywhere.
+ */
 function application(here: Place): RequestHandler {
   const domains = Object.values(servers).map(({ origin }) => origin)
   const policy: PolicyInput = {

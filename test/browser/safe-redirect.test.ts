@@ -17,7 +17,7 @@ const PAGE = '<!doctype html><title>page</title><link rel="icon" href="data:,">'
 
 let browser: Browser
 let page: Page
-/** A server of the app, and one that nobody has approved. Both record what reaches them. */
+/** A server of the app, and one that is not in the policy. Both record their requests. */
 let app: Recorder
 let foreign: Recorder
 let gateway: { readonly origin: string; readonly server: Server }
@@ -58,7 +58,7 @@ async function startGateway(): Promise<{ origin: string; server: Server }> {
   })
   const finish: RequestHandler = (req, res) => safeRedirect(res, req, { parameters: { code: 'the code' } })
   gate.all('/go', bodyParsers() as RequestHandler, guard as RequestHandler, finish)
-  // What a handler does that redirects to what it was given.
+  // A handler that redirects to the given URL without a check.
   gate.get('/naive', (req, res) => {
     const target = new URLSearchParams(req.originalUrl.split('?')[1]).get('return_url') ?? ''
     res.writeHead(303, { location: target }).end()

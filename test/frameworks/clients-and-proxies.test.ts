@@ -29,7 +29,7 @@ import { repository, run } from '../support/commands.ts'
 import { compiled } from '../support/compiled.ts'
 import { APP, KEY } from '../support/protected-app.ts'
 
-/** Packages that stand in front of the guards and behind them: what a rightful caller signs reaches who must get it. */
+/** Packages before and after the guards: signed requests of a legitimate caller must reach their target. */
 
 interface HttpProxy {
   web(req: IncomingMessage, res: ServerResponse): void
@@ -73,7 +73,7 @@ afterAll(async () => {
 const signed = (options: Partial<ServerOnlyOptions> = {}): RequestHandler =>
   serverOnly({ policies, nonces: memoryNonces(), ...options }) as RequestHandler
 
-/** An application that answers with what it has got. */
+/** An application that answers with the received content. */
 function gateway(options: Partial<ServerOnlyOptions> = {}): RequestListener {
   const app = express()
   app.use(bodyParsers() as unknown as RequestHandler[], signed(options))
@@ -176,7 +176,7 @@ describe('http-proxy-middleware in front of the guards', () => {
 describe('a proxy behind the guards', () => {
   let backend: string
   let reached: Buffer[]
-  // One for each test: what comes late must not be taken for the content of the next.
+  // A new backend for each test, so that late content is not mistaken for that of the next test.
   beforeEach(async () => {
     const bodies: Buffer[] = []
     reached = bodies
@@ -255,7 +255,7 @@ describe('a proxy behind the guards', () => {
       const response = await fetch(`${origin}/x`, { method: 'POST', headers: signature, body: '{"pay":9}' })
       expect(response.ok).toBe(false)
       await response.arrayBuffer()
-      // The backend answers by then what it was given before.
+      // By then the backend has received the earlier content.
       expect((await answerOf(send(`${origin}/after`)))[0]).toBe(200)
       expect(reached.map(String)).toEqual([''])
     })

@@ -55,7 +55,7 @@ const policies = createPolicySource({
   store: memoryStore(
     Object.entries(apps).map(([appId, sections]) => ({
       policy: { appId, ...quiet, ...sections },
-      // Two apps must not have one key.
+      // Two apps must not have the same key.
       keys: ['server', 'secured'].includes(appId) ? [{ ...KEY, id: appId, secret: secretOf(appId) }] : [],
     })),
   ),
@@ -79,7 +79,7 @@ const options = {
 
 const { sink: _sink, nonces, here, country, bases, returnUrl } = options
 const shared = { policies }
-/** The guards one by one, in the order of `protect()`. */
+/** The guards mounted individually, in the order of `protect()`. */
 const oneByOne = (): RequestHandler[] => [
   auditAccess({ ...shared, sink }),
   regionPin({ ...shared, here, country, bases }),
@@ -90,7 +90,7 @@ const oneByOne = (): RequestHandler[] => [
   returnUrlGuard({ ...shared, returnUrl }),
 ]
 
-/** Runs handlers as a connect-style app does. */
+/** Runs handlers like a connect-style app. */
 function run(
   guards: readonly RequestHandler[],
   req: GuardRequest,
@@ -177,7 +177,7 @@ function expressApp(guards: readonly RequestHandler[]): RequestListener {
   return app
 }
 
-/** Whatever serves requests: `request` is what an `http.Server` or an `http2` one is made of. */
+/** The servers under test, each on `http` or `http2`. */
 const servers: Readonly<Record<string, () => Promise<Server | Http2Server>>> = {
   Express: async () => createServer(expressApp(oneByOne())),
   'Express, by protect()': async () => createServer(expressApp([protect(options)])),
@@ -235,7 +235,7 @@ interface Ask {
   readonly body?: string
   readonly sign?: boolean
   readonly framing?: 'chunked'
-  /** Replaces the body behind the signature. */
+  /** Replaces the body after signing. */
   readonly sent?: string
 }
 interface Answered {
@@ -353,7 +353,7 @@ async function overHttp1(origin: string, ask: Ask): Promise<Answered> {
   const headers = await headersOf(origin, ask)
   const { request } = await import('node:http')
   return new Promise((resolve, reject) => {
-    // By the module, since fetch writes headers of its own.
+    // With the http module, because fetch adds its own headers.
     const outgoing = request(`${origin}${path}`, { method, headers, agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -426,7 +426,7 @@ describe.each(Object.entries(servers))('%s', (name, serve) => {
 
   it('treats one empty chunk as no content', async () => {
     const before = sink.events().length
-    // Fastify answers 415 by itself where nothing has a type.
+    // Fastify itself answers 415 to content without a type.
     await send(origin, { app: 'server', method: 'POST', sign: true, framing: 'chunked' })
     const [event] = sink.events().slice(before)
     const { decisions } = event as { decisions: readonly object[] }

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { signedFetch } from 'portcullis/client'
 import { repository, run } from '../support/commands.ts'
 
-/** The programs of `examples/integrations`, in a folder from which they find what they are made for. */
+/** The programs in `examples/integrations`, copied to a folder in which they find their packages. */
 const programs = join(repository, 'examples', 'integrations')
 const secret = randomBytes(32).toString('base64')
 const started: ChildProcess[] = []
@@ -27,7 +27,7 @@ beforeAll(async () => {
     },
   }
   const extended = join(repository, 'tsconfig.json')
-  // What that one leaves out, this one is for.
+  // The extended configuration excludes these files.
   const config = { extends: extended, compilerOptions, include: ['*.ts'], exclude: [] }
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
@@ -42,7 +42,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Starts a program, and answers with its origin when it listens. */
+/** Starts a program, and resolves with its origin when it listens. */
 async function start(name: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), name], {
     cwd: folder,
@@ -57,7 +57,7 @@ async function start(name: string, env: NodeJS.ProcessEnv = {}): Promise<string>
   throw new Error(`${name} ended before it was listening`)
 }
 
-/** A browser in small: it keeps cookies, and follows no redirect by itself. */
+/** A minimal browser, which keeps cookies and does not follow redirects automatically. */
 class Visitor {
   readonly #cookies = new Map<string, { readonly value: string; readonly path: string }>()
 
@@ -82,7 +82,7 @@ class Visitor {
   }
 }
 
-/** What an answer says: its status, and the code of a refusal. */
+/** The status of an answer, and the code of a refusal. */
 async function told(response: Response | Promise<Response>): Promise<string> {
   const { status, text } = await readAll(await response)
   const code = /"code":"([A-Z_]+)"/.exec(text)?.[1]
@@ -182,7 +182,7 @@ describe('node-oidc-provider', () => {
   const authorize = (fields: Record<string, string>): string =>
     `${origin}/oidc/auth?${new URLSearchParams(fields).toString()}`
 
-  /** Signs in and agrees, as a person does; where the browser is sent to in the end. */
+  /** Signs in and gives consent, like a person. Resolves with the final redirect. */
   async function signIn(visitor: Visitor, first: Response): Promise<URL> {
     let response = first
     for (let step = 0; step < 12; step += 1) {
@@ -233,7 +233,7 @@ describe('node-oidc-provider', () => {
     const url = await signIn(visitor, posted)
     const token = `${origin}/oidc/token`
     const request = form(redeem(url), basic('signing-shop'))
-    // Its secret alone is not enough.
+    // The client secret alone is not enough.
     const unsigned = await fetch(token, request)
     expect([unsigned.status, await unsigned.json()]).toEqual([401, { error: 'invalid_client' }])
     const send = signedFetch({ keyId: 'key-1', secret })
@@ -250,7 +250,7 @@ describe('node-oidc-provider', () => {
     expect(await told(fetch(`${origin}/oidc/auth`, form(foreign)))).toBe(refused)
     expect(await told(fetch(`${authorize(rightful)}&redirect_uri=${EVIL}`))).toBe(refused)
     expect(await told(fetch(authorize(rightful), form(foreign)))).toBe(refused)
-    // No URL is the matter of the provider, which asks for one.
+    // A missing URL is left to the provider, which requires one.
     expect(await told(fetch(authorize({ ...rightful, redirect_uri: '' })))).toBe('400')
     for (const path of ['/oidc/auth/', '/oidc/AUTH', '/oidc/%61uth', '/oidc//auth', '//oidc/auth']) {
       const response = await fetch(`${origin}${path}?${new URLSearchParams(foreign).toString()}`, {
@@ -292,7 +292,7 @@ describe('Passport', () => {
     const answer = await visitor.visit(new URL(action, origin).href, credentials())
     expect([answer.status, answer.headers.get('location')]).toEqual([303, `${OURS}/callback/a?b=1`])
     expect(await (await visitor.visit(`${origin}/me`)).json()).toEqual({ name: 'alice' })
-    // The return URL was for one sign-in.
+    // The return URL was valid for one sign-in.
     expect(await told(visitor.visit(login(), credentials()))).toBe('400 RETURN_URL_REQUIRED')
   })
 

@@ -6,7 +6,7 @@ import { repository } from '../support/commands.ts'
 import type { RequestHandler } from 'express'
 import type { GuardRequest } from 'portcullis'
 
-// By require and with types of our own: the compiler runs where these packages are not installed.
+// Uses `require` and own types, because the compiler also runs without these packages.
 const load = createRequire(join(repository, 'test', 'frameworks', 'package.json'))
 
 interface FastifyReply {

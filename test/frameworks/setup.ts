@@ -4,7 +4,7 @@ import { repository, run } from '../support/commands.ts'
 
 const folder = join(repository, 'test', 'frameworks')
 
-/** Installs what the lock of this folder names, where that is missing. */
+/** Installs the packages in the lock file of this folder if they are missing. */
 export default async function setup(): Promise<void> {
   const lock = join(folder, 'node_modules', '.package-lock.json')
   if (existsSync(lock)) return

@@ -34,7 +34,7 @@ const store = memoryStore([
   { policy: { appId: 'far', ipWhitelist: { ...enforce, ranges: ['203.0.113.0/24'] }, auditAccess: enforce } },
 ])
 const sink = memoryAuditSink()
-/** A source whose every first look has to be waited for. */
+/** A source that is always asynchronous at first. */
 const slowly: PolicyStore = {
   read: (appId) => new Promise((resolve) => setTimeout(() => resolve(store.read(appId)), 30)),
 }
@@ -75,7 +75,7 @@ const guardsOf = (policies = createPolicySource({ store })) => {
   }
 }
 
-/** Echoes what it gets, behind a word of its own. */
+/** Echoes messages with a prefix. */
 function echo(server: Server, word = 'echo'): void {
   new WebSocketServer({ server }).on('connection', (socket, req) => {
     socket.on('message', (data: Buffer) =>
@@ -85,7 +85,7 @@ function echo(server: Server, word = 'echo'): void {
 }
 type Guarded = IncomingMessage & { portcullis?: { appId?: string } }
 
-/** What a client of WebSocket is told: its echo, or the status and the code of the refusal. */
+/** The result for a WebSocket client: its echo, or the status and the code of the refusal. */
 function talk(port: number, path: string, headers: Record<string, string> = {}): Promise<string> {
   return new Promise((resolve) => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers })

@@ -106,7 +106,7 @@ describe.each([
           expect(text).toContain('DIGEST_MISMATCH')
         }
       })
-      // Multer removes what it has stored behind its answer.
+      // Multer removes stored files after its answer.
       while ((await readdir(directory)).length > 0) await new Promise((resolve) => setTimeout(resolve, 10))
       expect([how, await readdir(directory)]).toEqual([how, []])
     },

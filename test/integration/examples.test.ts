@@ -22,7 +22,7 @@ afterEach(async () => {
   }
 })
 
-/** Starts an example, and answers with its origin when it listens. */
+/** Starts an example, and resolves with its origin when it listens. */
 async function start(
   name: string,
   env: NodeJS.ProcessEnv = {},
@@ -40,7 +40,7 @@ async function start(
   throw new Error(`examples/${name} ended before it was listening`)
 }
 
-/** What an answer says: its status, and the code of a refusal. */
+/** The status of an answer, and the code of a refusal. */
 async function told(response: Response): Promise<string> {
   const body: unknown = JSON.parse(await response.text())
   const { code } = body as { code?: string }
@@ -54,7 +54,7 @@ const json = (body: unknown): RequestInit => ({
   body: JSON.stringify(body),
 })
 
-/** Ends in good order, which a signal asks for. */
+/** Sends a signal, and resolves with the exit code. */
 async function ends(child: ChildProcess): Promise<number | null> {
   child.kill('SIGTERM')
   const [code] = (await once(child, 'exit')) as [number | null]

@@ -21,7 +21,7 @@ describe('a proxy in front of a server', () => {
     server.close()
   })
 
-  /** A client of the echoing server, and what it has heard; `.` at the end of the connection. */
+  /** A client of the echo server, and what it has received, with `.` at the end of the connection. */
   async function open(): Promise<{ client: Socket; heard: () => string }> {
     const client = connect({ host: '127.0.0.1', port: proxy.port })
     opened.push(client)

@@ -135,7 +135,7 @@ describe('auditLog', () => {
     const log = open({ store })
     const all = events(60)
     for (const event of all.slice(0, 30)) await log.write([event])
-    // As after a crash: size and head are those of a moment ago.
+    // As after a crash: restores an earlier size and head.
     const time = (await store.read(undefined, 30))[24]?.place.split('-')[0] ?? ''
     await redis.hset(`${prefix}{audit}:log`, { size: `25 ${time}`, [`w:${log.status().writer}`]: 25 })
     await until('what was lost is there again', async () => (await idsIn(store)).length === 30)
@@ -228,7 +228,7 @@ describe('the spool of auditLog', () => {
     const log = open({ store, spool: { directory, segmentBytes: 1_000_000 }, storeTimeout: 1_000 })
     await server.kill()
     const before = made
-    // Events that do not compress, more than are held in memory.
+    // More events than memory may hold, which do not compress.
     for (let index = 0; index < 30; index += 1) {
       const many = events(2_000).map((event) => ({
         ...event,
@@ -250,7 +250,7 @@ describe('the spool of auditLog', () => {
     const dead = open({ store, spool: { directory }, storeTimeout: 50 })
     await dead.write(events(5))
     await dead.write(events(7))
-    // It ends without a word to Redis; its lock goes with it.
+    // It ends without contacting Redis, and its lock ends with it.
     await dead.close()
     await restart()
     const onError = (error: unknown): void => {

@@ -23,7 +23,7 @@ let redis: Redis
 let server: Server
 let url: string
 let received: Received[] = []
-/** What the destination answers. */
+/** The status that the destination answers. */
 let status = 200
 let answer = '{}'
 
@@ -50,7 +50,7 @@ afterAll(() => {
   server.close()
 })
 
-/** A log with so many frames, and what exports it. */
+/** A log with this many frames, and its exporter. */
 async function exporting(
   destination: Destination,
   frames: number,

@@ -84,7 +84,7 @@ describe('an append-only file that is truncated within a frame', () => {
       await server.kill()
       truncateSync(await file(), before + Math.floor((size - before) * part))
       await server.restart()
-      // The process notices that frames are gone, and sends them again.
+      // The process notices that frames were lost, and sends them again.
       await until('Redis is there', async () => redis.status === 'ready')
       await write(2)
       await server.kill()
@@ -94,7 +94,7 @@ describe('an append-only file that is truncated within a frame', () => {
       const ids = frames.flatMap(({ bytes }) => linesOf(bytes).map((line) => parseEvent(line)?.id))
       expect(ids).toEqual(Array.from({ length: made }, (_, index) => `e${index}`))
       expect((await verifyLog({ frames })).problems).toEqual([])
-      // What leads from a person to frames was cut with them.
+      // The index from people to frames was truncated with them.
       const found = await store.readPerson('p0', undefined, 1_000)
       const own = frames.filter(({ bytes }) => linesOf(bytes).some((line) => line.includes('"person":"p0"')))
       expect(found).toEqual(own)

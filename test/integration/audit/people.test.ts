@@ -80,7 +80,7 @@ async function restart(): Promise<void> {
   await until('the client is connected', async () => redis.status === 'ready')
 }
 let made = 0
-/** A read of a field of a person, as `auditAccess` tells of it. */
+/** A read of a person's field, as `auditAccess` reports it. */
 const read = (person: string, field = 'email', members = {}): ReturnType<typeof fieldEvent> =>
   fieldEvent(`f${(made += 1)}`, {
     person: pseudonymise('person', person),
@@ -217,7 +217,7 @@ describe('the reader', () => {
       pages.push(...page.events.map(({ event }) => event.requestId))
       after = page.next
     } while (after !== undefined)
-    // What was asked of the log about her is about her too.
+    // Queries of the log about her are events about her too.
     expect(pages.filter((id) => id.startsWith('q'))).toEqual(
       Array.from({ length: 12 }, (_, hour) => `q${hour}`),
     )
@@ -322,7 +322,7 @@ describe('forgetting and retention', () => {
     await log.flush()
     await sealer.seal()
     expect((await reader.query({ person: 'alice-the-person' })).events).toHaveLength(31)
-    // The control: before, her name in the log is there to be found.
+    // Control: before the erasure, her name can be found in the log.
     const name = pseudonymise('person', 'alice-the-person')
     const sealed = await own.sealedOf(name)
     expect((await searchTraces([data], [name])).length).toBeGreaterThan(0)
@@ -379,7 +379,7 @@ describe('forgetting and retention', () => {
         ...more,
       })
     expect((await retain(3)).frames).toBe(0)
-    // Ten days are old, and the newest checkpoint over nothing else covers eight.
+    // Ten days are old. The newest checkpoint that covers only old frames covers eight.
     const third = (await store.read(undefined, 3)).at(-1)?.place ?? ''
     expect((await retain(11, { readUpTo: [third] })).frames).toBe(0)
     expect((await retain(11)).frames).toBe(8)
@@ -450,7 +450,7 @@ describe('searchTraces', () => {
       url: Buffer.from(encodeURIComponent(text)),
     }
     for (const [form, bytes] of Object.entries(forms)) {
-      // So that it stands across the border of two pieces.
+      // The text spans the border of two chunks.
       await writeFile(join(where, form), Buffer.concat([Buffer.alloc(4_194_304 - 5), bytes]))
       expect((await readFile(join(where, form))).length).toBeGreaterThan(4_194_304)
     }

@@ -36,7 +36,7 @@ const pseudonymise = createPseudonyms(pseudonymKey)
 let server: RedisServer
 let redis: Redis
 
-/** What a command has written, and how it ended. */
+/** The output and the exit code of a command. */
 interface Ended {
   readonly code: number
   readonly out: string
@@ -67,9 +67,9 @@ async function command(
   })
   return { code, out, error }
 }
-/** What a command says first of why it was written wrongly; the second line leads to its help. */
+/** The first line of a usage error. The second line refers to the help. */
 const complaint = ({ error }: Ended): string | undefined => error.split('\n')[0]
-// oxlint-disable-next-line typescript/no-explicit-any -- each command writes another shape
+// oxlint-disable-next-line typescript/no-explicit-any -- each command writes its own shape
 const json = ({ out }: Ended): any[] =>
   out
     .trim()
@@ -80,7 +80,7 @@ const count = z.int().min(0)
 const document = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject({ schemaVersion: z.literal(1), ...shape })
 
-/** The documents that commands of the audit write. What `tail`, `query` and `export` write are the lines of events. */
+/** The documents that audit commands write. `tail`, `query` and `export` write event lines instead. */
 const DOCUMENTS = {
   verify: document({
     frames: count,
@@ -125,7 +125,7 @@ const DOCUMENTS = {
   }),
 }
 
-/** What is wrong with the document that a command has written. */
+/** The schema errors of a command's output. */
 function misfits(of: keyof typeof DOCUMENTS, ended: Ended): unknown[] {
   const result = DOCUMENTS[of].safeParse(JSON.parse(ended.out))
   return result.success ? [] : result.error.issues
@@ -194,7 +194,7 @@ describe('portcullis audit', () => {
       expect.stringContaining('1 valid checkpoints, 20 frames sealed: no problems'),
     ])
     expect((await command('audit verify')).error).toContain('without --checkpoints')
-    // As somebody does it who can write to Redis: one frame less.
+    // Tampering by somebody with write access to Redis: removes a frame.
     const entries = await redisFrames(redis).read(undefined, 100)
     await redis.hset('portcullis:{audit}:log', 'size', `19 ${entries[18]?.place.split('-')[0]}`)
     const cut = await command(`audit verify --json --checkpoints ${checkpoints} --key ${verifierKey(KEY)}`)
@@ -253,7 +253,7 @@ describe('portcullis audit', () => {
       /by: [\w-]{22}\n/,
     )
     expect((await command('audit subject nobody')).code).toBe(3)
-    // Each look is an event.
+    // Each query is an event.
     const looks = await command('audit query --json --person carol')
     expect(json(looks).map(({ operation }) => operation)).toEqual(
       expect.arrayContaining(['audit subject', 'audit subject with actors']),
@@ -297,7 +297,7 @@ describe('portcullis audit', () => {
     let shown = ''
     const heard = (text: string): void => void (shown += text)
     const tailing = command('audit tail --json --app tailed', { signal: ended.signal, heard })
-    // Each look is an event, which the command writes before it begins to read.
+    // Each query is an event, which the command writes before it starts to read.
     await until(
       'the tail has begun',
       async () => (await command('audit query --operation "audit tail"')).code === 0,

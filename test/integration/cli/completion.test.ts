@@ -12,13 +12,13 @@ const execute = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-completion-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What each line would be completed to, whose last word is yet to be finished. */
+/** The completions of each line, whose last word is incomplete. */
 type Complete = (lines: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>
 
 async function inFish(lines: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
   const script = join(folder, 'portcullis.fish')
   writeFileSync(script, (await portcullis('completion fish')).out)
-  // Each word, and after a tab what it is.
+  // Each line has a word, a tab and its description.
   const commands = lines.map((line) => `echo '= ${line}'; complete -C '${line}'`)
   const { stdout, stderr } = await execute(
     await findShell('fish'),

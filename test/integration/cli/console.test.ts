@@ -6,7 +6,7 @@ import { KINDS, makePlace, type Place } from './stores.ts'
 interface Open {
   readonly running: Running
   readonly url: string
-  /** The tokens that were printed, the newest last. */
+  /** The newest printed token. */
   token(): string
   ask(method: string, path: string, body?: unknown, more?: Record<string, string>): Promise<Response>
 }
@@ -29,7 +29,7 @@ async function open(place: Place, ...more: string[]): Promise<Open> {
   }
 }
 
-/** Headers of somebody who is signed in. */
+/** Signs in, and resolves with the headers of the session. */
 async function signIn({ ask, token }: Open): Promise<Record<string, string>> {
   const answer = await ask('POST', 'session', { token: token() })
   expect(answer.status).toBe(201)

@@ -14,10 +14,10 @@ import { makePlace, type Place } from './stores.ts'
 const execute = promisify(execFile)
 const token = tokenFor(...ALL_RIGHTS)
 
-// oxlint-disable-next-line typescript/no-explicit-any -- each command and each route has its own shape
+// oxlint-disable-next-line typescript/no-explicit-any -- each command and route has its own shape
 type Json = any
 
-/** Commands in the order in which they run, each with what must be alike in its answer and in that of the console. */
+/** Commands in their order, each with the part that must be equal in its answer and in that of the console. */
 const CASES: readonly (readonly [
   line: string,
   ofCommand?: ((written: Json) => unknown) | undefined,
@@ -66,7 +66,7 @@ const CASES: readonly (readonly [
 const codesOf = (findings: readonly { readonly code: string }[]): string[] =>
   findings.map(({ code }) => code).toSorted()
 
-/** Refused as written wrongly, with what the sentence has in it. */
+/** Usage errors, with a part of the message. */
 const REFUSED: readonly (readonly [line: string, sentence: string])[] = [
   ['policy get shop --revision 1', 'does not support `--revision`'],
   ['policy set wider.json', '`--if-revision` is missing'],
@@ -126,7 +126,7 @@ const curlFor = (line: string, env: Record<string, string> = {}): Promise<Ended>
     env: { PORTCULLIS_CONSOLE_URL: server.url, PORTCULLIS_CONSOLE_TOKEN: token, ...env },
   })
 
-/** Runs a line as somebody does who pastes it into a shell. */
+/** Runs a line as if it was pasted into a shell. */
 async function inShell(line: string, path = process.env['PATH'] ?? ''): Promise<string> {
   const { stdout } = await execute('/bin/sh', ['-c', line], {
     cwd: place.directory,
@@ -135,7 +135,7 @@ async function inShell(line: string, path = process.env['PATH'] ?? ''): Promise<
   return stdout
 }
 
-/** All that the two stores must have alike. */
+/** Everything that must be equal in the two stores. */
 async function contentsOf(store: ManagedPolicyStore): Promise<unknown> {
   const { apps } = await store.list({ limit: 100 })
   return Promise.all(

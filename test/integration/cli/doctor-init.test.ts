@@ -53,7 +53,7 @@ async function listen(handler: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-/** A project with these files. */
+/** Creates a project with these files. */
 function project(name: string, files: Readonly<Record<string, string | object>>): string {
   const directory = join(folder, name)
   for (const [file, content] of Object.entries(files)) {
@@ -367,7 +367,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     writeFileSync(join(directory, entry), serve(file, modules === 'esm'))
     mkdirSync(join(directory, 'node_modules'))
     symlinkSync(join(repository, 'node_modules', 'express'), join(directory, 'node_modules', 'express'))
-    // The package, as it is compiled for tests.
+    // Links the package, as compiled for tests.
     symlinkSync(dirname(dirname(dirname(program()))), join(directory, 'node_modules', 'portcullis'))
     const ran = await run(process.execPath, ['--disable-warning=ExperimentalWarning', entry], {
       cwd: directory,
@@ -387,7 +387,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     )
     expect(shown.error).toContain('src/server.ts:2: `trust proxy` is true')
     expect(shown.out).toMatch(/^\/\/ portcullis\.ts\nimport [^]*"appId": "shop"/)
-    // What it prints is what it writes.
+    // It prints the same as it writes.
     const printed = shown.out.split('as `npx portcullis init --write` writes it\n')[1] ?? ''
     expect((await command('init --app shop --write', { directory })).code).toBe(0)
     const written = JSON.parse(readFileSync(join(directory, 'policies.json'), 'utf8'))

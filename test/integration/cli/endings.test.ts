@@ -32,19 +32,19 @@ type Exit = keyof typeof EXIT
 interface More {
   readonly input?: string
   readonly env?: Readonly<Record<string, string>>
-  /** On a terminal, where it may ask. */
+  /** Whether it runs on a terminal, where it may ask. */
   readonly asked?: true
-  /** Somebody has pressed Ctrl-C. */
+  /** Whether Ctrl-C was pressed. */
   readonly interrupted?: true
-  /** In place of the store of the test. */
+  /** The store to use instead of that of the test. */
   readonly store?: string
 }
 
 type Case = readonly [line: string, exit: Exit, more?: More]
 
 /**
- * How commands that work with a store end, in the order in which they run. That each is refused when it is written wrongly, that
- * Redis cannot be reached and that it refuses the credentials follows for all of them from the first line of each.
+ * The exit codes of commands with a store, in the order in which they run. The first line of each command is also used
+ * to test usage errors, an unreachable Redis and refused credentials.
  */
 const OF_STORES: readonly Case[] = [
   ['app create gone', 'ok'],
@@ -77,7 +77,7 @@ const OF_STORES: readonly Case[] = [
   ['policy edit shop', 'ok', { env: { EDITOR: 'true' } }],
   ['policy edit shop', 'failed', { env: { EDITOR: 'false' } }],
   ['policy edit nobody', 'no'],
-  // Without a terminal no editor is guessed, which would wait for keys.
+  // Without a terminal, no editor is guessed, because it would wait for input.
   ['policy edit shop', 'usage'],
   ['policy validate good.json', 'ok'],
   ['policy validate bad.json', 'no'],
@@ -117,7 +117,7 @@ const OF_STORES: readonly Case[] = [
   ['list export nothing', 'no'],
 ]
 
-/** What works without a store, or with each. */
+/** Commands that work without a store, or with any store. */
 const OTHERS: readonly Case[] = [
   ['init', 'ok'],
   ['init --write', 'ok'],
@@ -159,7 +159,7 @@ const rowOf = (line: string): CommandRow => {
   return row
 }
 
-/** `doctor` makes a failed check of a store that does not answer. */
+/** Whether a command requires the store. `doctor` instead reports a failed check. */
 const asksStore = ({ name, options }: CommandRow): boolean => 'redis' in options && name !== 'doctor'
 
 const nameOfExit = (code: number): Exit =>
@@ -233,7 +233,7 @@ function makeFiles(place: Place): void {
   writeFileSync(join(place.directory, 'traces', 'dump'), 'a row of robert@shop.example')
 }
 
-/** Runs a line and looks at everything that holds of each: the code, its meaning in the help, and what `--json` writes where. */
+/** Runs a line, and checks the exit code, its meaning in the help, and the output of `--json`. */
 async function check(place: Place, [line, exit, more = {}]: Case): Promise<void> {
   const row = rowOf(line)
   if (line.includes('--prune')) rmSync(join(place.directory, 'tree', 'new.json'))
@@ -257,7 +257,7 @@ async function check(place: Place, [line, exit, more = {}]: Case): Promise<void>
   expect([...meanings, ...general]).toContain(ended.code)
   expect(`${ended.out}${ended.error}`).not.toContain(place.env['PORTCULLIS_VAULT_KEY'])
   if (!isJson) return
-  // A list is one document, and everything else is a line each.
+  // A list is one document. All other output has one document per line.
   const lines = (row.name === 'list export' ? [ended.out] : ended.out.split('\n')).filter(
     (text) => text !== '',
   )
@@ -280,7 +280,7 @@ describe('the table of commands', () => {
   })
 })
 
-/** The first line of each command, without what it stands for in this test. */
+/** The first line of each command, without its expectations. */
 const FIRSTS: readonly (readonly [line: string, row: CommandRow])[] = COMMANDS.map((row) => [
   ALL.find(([line]) => rowOf(line) === row)?.[0] ?? row.name,
   row,
@@ -383,7 +383,7 @@ describe('in the audit log', () => {
     await place.remove()
   })
 
-  /** One request that is recorded so that it can be judged again. */
+  /** Records a request that can be rejudged. */
   async function judgeOne(prefix: string, sink: ReturnType<typeof auditLog>): Promise<void> {
     const vault = createVault({ keys: [{ id: 'default', key: place.env['PORTCULLIS_VAULT_KEY'] ?? '' }] })
     const store = redisStore(redis, { prefix, vault })
@@ -404,7 +404,7 @@ describe('in the audit log', () => {
       const log = `${place.options[1] ?? ''}{audit}:log`
       const size = (await redis.hget(log, 'size')) ?? ''
       const isCut = line.includes('CUT')
-      // As somebody does it who can write to Redis: fewer frames than were sealed.
+      // Tampering by somebody with write access to Redis: fewer frames than were sealed.
       if (isCut) await redis.hset(log, 'size', `1 ${size.split(' ')[1] ?? ''}`)
       const sealed = `--checkpoints ${join(place.directory, 'checkpoints')} --key ${verifierKey(KEY)}`
       const written = line

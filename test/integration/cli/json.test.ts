@@ -60,7 +60,7 @@ const changed = document({ appId: z.string(), revision, changed: z.boolean(), ch
 const POLICY = { appId: 'shop', ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } }
 const json = JSON.stringify
 
-/** In the order in which they run; each with what it writes, and its exit code. */
+/** Commands in the order in which they run, each with its schema and exit code. */
 const CASES: readonly (readonly [
   line: string,
   schema: z.ZodType,
@@ -265,7 +265,7 @@ const CASES: readonly (readonly [
   ],
 ]
 
-/** Commands whose JSON is that of the events of the audit: `audit.test.ts` reads it. */
+/** Commands that write audit events as JSON, which `audit.test.ts` tests. */
 const isOfAudit = (name: string): boolean => name.startsWith('audit ')
 
 describe('--json', () => {

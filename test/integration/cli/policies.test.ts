@@ -319,7 +319,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     write('git/new.json', { appId: 'new', name: 'From git' })
     expect((await run('policy push git --note "pull request 7"')).out).toBe('1 app changed\n')
     expect((await run('policy history new --limit 1')).out).toContain('pull request 7')
-    // Somebody else writes both; one of the files says something else.
+    // Another person writes both apps. One of the files differs.
     await run('policy set -', { input: JSON.stringify({ appId: 'new', name: 'By hand' }) })
     write('git/shop.json', NARROW)
     const conflict = await run('policy push git')

@@ -70,7 +70,7 @@ function guarded(policy: PolicyInput, options: { explainMismatch?: boolean } = {
 interface Found {
   readonly code: number
   readonly error: string
-  /** What was found, by the name of the check. */
+  /** The findings, by the name of the check. */
   readonly checks: Readonly<Record<string, { status: string; detail: string; fix?: string }>>
 }
 
@@ -339,7 +339,7 @@ describe('portcullis probe', () => {
   it('--curl sends nothing, and prints a command that works once', async () => {
     const ended = await portcullis(`probe ${url} ${SIGNED} --curl`, { env })
     expect([ended.code, ended.out.includes(secret)]).toEqual([0, false])
-    // Not so that this process waits for it: the service runs here.
+    // Asynchronous, because the service runs in this process.
     const call = async (): Promise<string> =>
       (await run('/bin/sh', ['-c', ended.out.replace('curl -i', 'curl -si')])).output
     expect(await call()).toContain('{"welcome":true}')

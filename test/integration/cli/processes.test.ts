@@ -16,7 +16,7 @@ const portcullis = (
   more: { input?: string; env?: Record<string, string> } = {},
 ): Promise<Ended> => start(args, { directory: folder, input: more.input, env: { ...env, ...more.env } }).ended
 
-/** Through a shell, where pipes and redirections are. */
+/** Runs a command in a shell, with pipes and redirections. */
 const shell = (
   line: string,
   more: Record<string, string> = {},
@@ -73,7 +73,7 @@ describe('as a process', () => {
   })
 })
 
-// `script` of util-linux gives a process a terminal of its own.
+// `script` of util-linux gives a process its own terminal.
 describe('on a terminal', () => {
   /** What a person sees who types the input. */
   const typed = async (line: string, input: string, more: Record<string, string> = {}): Promise<string> => {
@@ -127,7 +127,7 @@ describe('an import that is interrupted', () => {
   })
   const args = ['list', 'import', 'long', 'long.txt']
 
-  /** How often chunks were sent. */
+  /** The number of chunks sent. */
   async function sent(): Promise<number> {
     return Number(/cmdstat_set:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0)
   }
@@ -155,7 +155,7 @@ describe('an import that is interrupted', () => {
     expect([again.code, again.out]).toEqual([0, 'long is at revision 2 with 200,000 entries\n'])
     const second = await sent()
     const whole = Number(await redis.hget('portcullis:list:{long}', 'chunks'))
-    // Some of them were on their way when it was interrupted.
+    // Some of them were in flight when it was interrupted.
     expect([first > whole / 8, second < whole - first + 8, first + second >= whole]).toEqual([
       true,
       true,
@@ -163,7 +163,7 @@ describe('an import that is interrupted', () => {
     ])
     const all = await start(['list', 'export', 'long'], { directory: folder, env: toRedis() }).ended
     expect(all.out).toBe(readFileSync(join(folder, 'long.txt'), 'utf8'))
-    // The chunks of the list that was replaced are still there for a minute.
+    // The chunks of the replaced list are kept for a minute.
     const version = await redis.hget('portcullis:list:{long}', 'version')
     for (const index of [0, whole - 1])
       expect(await redis.ttl(`portcullis:list:{long}:${version ?? ''}:${index}`)).toBe(-1)
@@ -187,7 +187,7 @@ describe('without ioredis', () => {
     mkdirSync(join(copy, 'package'))
     cpSync(join(compiledFolder, 'src'), join(copy, 'package', 'src'), { recursive: true })
     writeFileSync(join(copy, 'package', 'package.json'), '{"type":"module"}')
-    // What the package contains when it is built.
+    // Copies what the built package contains.
     mkdirSync(join(copy, 'node_modules'))
     for (const name of [
       'zod',

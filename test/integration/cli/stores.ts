@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { portcullis, wordsOf, type Ended, type Surrounding } from '../../support/command-line.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
 
-/** A store of a test's own, and commands that work with it. */
+/** A store for one test, and a way to run commands with it. */
 export interface Place {
   readonly env: Readonly<Record<string, string>>
-  /** Options that name the store. */
+  /** The options that select the store. */
   readonly options: readonly string[]
   readonly directory: string
-  /** With the options that name the store, unless the line does. */
+  /** Runs a line with the options that select the store, unless the line does. */
   run(line: string, more?: Surrounding, named?: boolean): Promise<Ended>
   remove(): Promise<void>
 }

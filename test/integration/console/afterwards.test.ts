@@ -5,7 +5,7 @@ import { APP, APP_DOCUMENT, startConsole, type Client, type ConsoleServer } from
 
 const store = (): ManagedPolicyStore => memoryStore([APP_DOCUMENT])
 
-/** What is armed fails with everything that is asked behind the next change, until it is mended. */
+/** Once armed, everything fails that is called after the next change, until it is repaired. */
 class Breaking {
   isArmed = false
   isBroken = false
@@ -30,7 +30,7 @@ class Breaking {
     }
   }
 
-  /** Drafts alone: sessions are looked at before anything is done. */
+  /** Wraps only drafts, because sessions are read before any action. */
   state(inner: ConsoleState): ConsoleState {
     const isDraft = (key: string): boolean => key.startsWith('draft:')
     return {
@@ -69,11 +69,11 @@ const version = async () => (await draft())?.version ?? ''
 type Ask = () => ReturnType<Client['ask']>
 interface Row {
   readonly what: string
-  /** Prepares, and gives what is asked for while things break. */
+  /** Prepares the test, and returns the request to send during the failure. */
   readonly prepare: () => Promise<Ask>
   readonly status: number
   readonly body?: object
-  /** What must be so when things are mended. */
+  /** Checks the result after the repair. */
   readonly done: () => Promise<void>
 }
 
@@ -98,7 +98,7 @@ const ROWS: readonly Row[] = [
     status: 204,
     async done() {
       await revision(undefined)
-      // Whoever makes the app again finds no draft of the old one.
+      // Creating the app again does not restore the draft of the old one.
       expect((await ada.ask('POST', 'apps', { appId: 'shop' })).status).toBe(201)
       expect(await draft()).toBeUndefined()
     },
@@ -142,7 +142,7 @@ const ROWS: readonly Row[] = [
     async done() {
       await revision(2)
       expect(await draft()).toBeUndefined()
-      // An edit begins from what is in force.
+      // An edit starts from the published policy.
       await ada.ask('PUT', 'apps/shop/draft', { before: edited, policy: { ...edited, name: 'Newer' } })
       expect(await draft()).toMatchObject({ base: 2, stale: false })
     },
@@ -203,7 +203,7 @@ describe('a completed action is reported as completed, even if everything is unr
     expect([answered.status, breaking.isBroken]).toEqual([status, true])
     if (body === undefined) expect(answered.body).toBeUndefined()
     else expect(answered.body).toEqual(body)
-    // The audit does not say that it was refused.
+    // The audit does not record a refusal.
     expect(server.sink.events()).toMatchObject([{ kind: 'operation', outcome: 'answered' }])
     breaking.isArmed = false
     breaking.isBroken = false

@@ -20,7 +20,7 @@ afterEach(async () => {
   if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
 })
 
-/** A document of the draft with one member of one section in another form. */
+/** A draft in which one member of a section has another form. */
 const drafted = (section: string, members: object) =>
   ['PUT', 'apps/shop/draft', { before: APP, policy: { ...APP, [section]: members } }] as const
 
@@ -143,7 +143,7 @@ describe('hostile input', () => {
       'POST',
       'apps/shop/rollback',
       { to: 1 },
-      // What cannot stand in a header is not sent.
+      // Text that is not valid in a header is not sent.
       { 'if-match': /^[ -~]{1,1000}$/.test(text) ? text : 'x' },
     ],
     'an id of a rotated key': (text) => ['POST', 'apps/shop/keys/shop-1/rotation', { id: text, overlap: 0 }],
@@ -230,7 +230,7 @@ describe('a caller who is not signed in', () => {
     const head = 'POST /admin/console/api/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
     socket.write(`${head}content-length: 100\r\n\r\n{"token"`, () => setImmediate(() => socket.destroy()))
     await over
-    // Answered after what the broken one has led to.
+    // This is answered after the consequences of the aborted request.
     expect((await other.ask('GET', 'session')).status).toBe(200)
     await other.close()
     expect(other.faults).toEqual([])

@@ -21,7 +21,7 @@ describe('a rollback', () => {
       ...store,
       async read(appId) {
         const found = await store.read(appId)
-        // Revision 1 admits less than what is found, and more than what stands there by now.
+        // Revision 1 admits less than the revision that was read, and more than the current one.
         if (!isWritten) await store.write(allowing('10.0.0.0/9'), 2)
         isWritten = true
         return found
@@ -87,7 +87,7 @@ describe('an edit on a page that was loaded before a colleague published', () =>
 })
 
 describe('a change to a revision', () => {
-  /** What is sent to each route that needs `If-Match`, where revision 1 is stale. */
+  /** The request to each route that needs `If-Match`, for which revision 1 is stale. */
   const CHANGES: Readonly<Record<string, () => readonly [path: string, body: unknown]>> = {
     'PUT /apps/{appId}/policy': () => ['apps/shop/policy', APP],
     'DELETE /apps/{appId}': () => ['apps/shop', { appId: 'shop' }],
@@ -125,7 +125,7 @@ describe('a change to a revision', () => {
         return [route, headers?.['if-match'], status, problem.code]
       }
       server.sink.clear()
-      // Before the content is read, and before anything is recorded.
+      // It is refused before the content is read, and before anything is recorded.
       for (const content of [body, 'no JSON'])
         expect(await answer({}, content)).toEqual([route, undefined, 428, 'REVISION_REQUIRED'])
       expect(server.sink.events()).toEqual([])
@@ -138,7 +138,7 @@ describe('a change to a revision', () => {
 })
 
 describe('two edits of one draft', () => {
-  /** Each member that a page can edit, with two values that differ from what stands there. */
+  /** Each member that a page can edit, with two new values. */
   const MEMBERS: readonly (readonly [path: string, one: unknown, other: unknown])[] = [
     ['name', 'One', 'Other'],
     ['serverOnly.mode', 'report', 'off'],
@@ -152,14 +152,14 @@ describe('two edits of one draft', () => {
     ['regionPin.fallback', 'europe', 'world'],
     ['auditAccess.mode', 'report', 'off'],
   ]
-  /** Members that have two values: both people can only want the same. */
+  /** Members with two values, where both people can only choose the same. */
   const SWITCHES: readonly (readonly [path: string, wanted: unknown])[] = [
     ['serverOnly.requireDigest', false],
     ['serverOnly.requireContentType', false],
     ['domainProtect.credentials', true],
     ['auditAccess.onSinkFailure', 'allow'],
   ]
-  /** Lists, to which both add. */
+  /** Lists to which both people add entries. */
   const LISTS: readonly (readonly [path: string, one: unknown, other: unknown])[] = [
     ['ipWhitelist.ranges', '192.0.2.1', '192.0.2.2'],
     ['ipWhitelist.deny', '10.0.0.1', '10.0.0.2'],
@@ -179,7 +179,7 @@ describe('two edits of one draft', () => {
   }
   const memberOf = (policy: unknown, path: string): unknown =>
     path.split('.').reduce<unknown>((value, name) => (value as Members | undefined)?.[name], policy)
-  /** Both begin from the policy in force; gives what the second one is told. */
+  /** Both edits start from the published policy. Resolves with the answer to the second one. */
   const editTwice = async (one: object, other: object) => {
     server = await startConsole()
     const [ada, bob] = [await server.signIn(), await server.signIn('look', 'widen')]

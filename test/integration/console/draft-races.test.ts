@@ -3,13 +3,13 @@ import { memoryStore, type ManagedPolicyStore } from 'portcullis'
 import { memoryConsoleState, type ConsoleState } from 'portcullis/console'
 import { APP, APP_DOCUMENT, startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
 
-/** Holds one answer of the store or of the state back, while other people go on. */
+/** Delays one answer of the store or the state, while other people continue. */
 class Hold {
-  /** What the store answers in place of what it holds. */
+  /** The answer of the store instead of its contents. */
   behind: Awaited<ReturnType<ManagedPolicyStore['read']>>
   #next: { readonly what: readonly string[]; readonly opened: Promise<void>; reached(): void } | undefined
 
-  /** Holds the next answer to one of `what`. */
+  /** Delays the next answer to one of these calls. */
   next(...what: readonly string[]): { readonly reached: Promise<void>; open(): void } {
     let open = (): void => undefined
     const opened = new Promise<void>((resolve) => (open = resolve))
@@ -67,7 +67,10 @@ afterEach(async () => {
 const draftOf = async (appId: string) => (await ada.ask('GET', `apps/${appId}`)).body.draft
 const renamed = { ...APP, name: 'Shop 2' }
 
-/** Asks, holds the first answer to one of `what` back until the work of the others is done, and gives what was answered. */
+/**
+ * Sends a request, delays the first answer to one of `what` until the work of the others is done, and returns the
+ * response.
+ */
 async function meanwhile(
   what: readonly string[],
   ask: () => ReturnType<Client['ask']>,
@@ -81,7 +84,7 @@ async function meanwhile(
   return asked
 }
 
-/** Ada publishes, and wants the old text back. */
+/** Ada publishes, and then edits the draft back to the old text. */
 async function publishAndEdit(): Promise<void> {
   const { status, body } = await ada.ask('PUT', 'apps/shop/policy', renamed, { 'if-match': '"1"' })
   expect([status, body.revision]).toEqual([200, 2])
@@ -89,7 +92,7 @@ async function publishAndEdit(): Promise<void> {
   expect([saved.status, saved.body.draft.base]).toEqual([200, 2])
 }
 
-/** Ada makes the app, and edits it. */
+/** Ada creates the app, and edits it. */
 async function makeAndEdit(appId: string): Promise<void> {
   expect((await ada.ask('POST', 'apps', { appId })).status).toBe(201)
   const { policy } = (await ada.ask('GET', `apps/${appId}`)).body

@@ -19,7 +19,7 @@ describe('the recorded requests', () => {
     return body.rows[0].requestId as string
   }
 
-  /** A request with the key `new`, to send as often as one likes. */
+  /** A request signed with the key `new`, which can be sent repeatedly. */
   async function signedOnce(): Promise<() => Promise<Response>> {
     const url = `${recorded.base}/people/1`
     const headers = await signRequest(
@@ -36,7 +36,7 @@ describe('the recorded requests', () => {
     ada = await server.signIn()
     for (const path of ['/people/1', '/people/2', '/people/3'])
       statuses.push((await recorded.call('old', path)).status)
-    // The second time it is a replay.
+    // The second call is a replay.
     const again = await signedOnce()
     for (let time = 0; time < 2; time += 1) statuses.push((await again()).status)
     statuses.push((await recorded.call('old', '/people/1', OTHER_SECRET)).status)
@@ -132,7 +132,7 @@ describe('the recorded requests', () => {
       purpose: 'asked by the person',
     })
     expect(JSON.stringify(server.sink.events())).not.toContain('person-7')
-    // The look itself is an access, and the only one.
+    // The query itself is an access, and the only one.
     const nobody = (await ada.ask('POST', 'access-report', { ...asked, person: 'nobody' })).body
     expect([nobody.fields, nobody.recipients, nobody.accesses.length]).toEqual([{}, [], 1])
   })
@@ -202,7 +202,7 @@ describe('removing an app', () => {
     const { rows } = (await ada.ask('GET', 'apps/shop/history')).body
     expect(rows[0]).toMatchObject({ removed: true, author: 'Ada', note: 'the shop has closed' })
     expect((await remove(ada, { appId: 'shop' }, '"2"')).status).toBe(404)
-    // Whoever makes the app again finds no draft of the old one.
+    // Creating the app again does not restore the draft of the old one.
     await server.store.write({ policy }, 0)
     expect((await ada.ask('GET', 'apps/shop')).body.draft).toBeUndefined()
   })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { ALL_RIGHTS, startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
 
-/** Every route with the rights of which any one is enough. `signed-in` and `anyone` as they say. */
+/** Every route with the rights that each allow it, or with `signed-in` or `anyone`. */
 const ROUTES: Readonly<Record<string, string>> = {
   'GET /session': 'anyone',
   'POST /session': 'anyone',

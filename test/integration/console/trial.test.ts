@@ -19,7 +19,7 @@ import { unsendableOrigins } from '../../../src/testing/corpus/index.ts'
 import { startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
 import { ADDRESSES, NO_ADDRESSES } from '../../unit/match/ip.corpus.ts'
 
-/** The time of both, so that nothing is a second older for one of them. */
+/** The common time of both, so that nothing is a second older for one of them. */
 const NOW = Date.now()
 
 const store = memoryStore()
@@ -28,7 +28,7 @@ let ada: Client
 let gateway: string
 const decided = new Map<string, Decision[]>()
 
-/** The console and the guards on one server, and on one store. */
+/** The console and the guards, on one server with one store. */
 beforeAll(async () => {
   const app = express().set('trust proxy', 'loopback')
   const policies = createPolicySource({ store })
@@ -61,13 +61,13 @@ interface Call {
   readonly address?: string
   readonly returnUrl?: string
   readonly country?: string
-  /** JSON. */
+  /** The body, as JSON. */
   readonly body?: string
 }
 
 let calls = 0
 
-/** What the guards decide of a request that goes over the wire, each character of a header as one byte. */
+/** The decisions of the guards for a real request, with each character of a header as one byte. */
 async function sent(
   appId: string,
   { headers = {}, address, returnUrl, country, body = JSON.stringify({ url: returnUrl }) }: Call,
@@ -92,7 +92,7 @@ async function sent(
   return decisions
 }
 
-/** What the console says of the same request. */
+/** The decisions of the console for the same request. */
 async function tried(appId: string, { headers = {}, ...call }: Call) {
   const { status, body } = await ada.ask('POST', `apps/${appId}/trial`, {
     method: 'POST',
@@ -116,7 +116,7 @@ const KEY = {
 
 const apps = new Map<string, Promise<string>>()
 
-/** The app that has this section, with the other guards off. */
+/** Creates an app with this section and the other guards off. */
 function appWith(section: object): Promise<string> {
   const text = JSON.stringify(section)
   const known = apps.get(text) ?? makeApp(`app-${apps.size}`, section)
@@ -142,7 +142,7 @@ async function makeApp(appId: string, section: object): Promise<string> {
 
 const AT_ONCE = 16
 
-/** Sends and tries each call, and compares what one guard decided: all of it. */
+/** Sends and tries each call, and compares the complete decision of one guard. */
 async function compare(
   guard: Decision['guard'],
   cases: readonly (readonly [section: object, call: Call])[],
@@ -150,7 +150,7 @@ async function compare(
   const found = { allowed: 0, denied: 0 }
   const one = (decisions: readonly Decision[] = []) => {
     const decision = decisions.find((other) => other.guard === guard)
-    // What the doctor of signatures adds is found at most twenty times a second, and decides nothing.
+    // The diagnosis of signatures is limited to twenty per second, and does not affect the decision.
     const { components: _, mistake: __, ...evidence } = decision?.evidence ?? {}
     return decision && { ...decision, evidence }
   }
@@ -195,7 +195,7 @@ describe('a trial in the console gives the same decision as the guards over HTTP
     ]
     const cases = sendable.map(({ policy, origin }) => [domains(policy), { headers: { origin } }] as const)
     const { allowed, denied } = await compare('domainProtect', cases)
-    // Spaces around an origin are lost on the way, and then it is a good one.
+    // Spaces around an origin are lost in transit, which makes it valid.
     expect([allowed > 0, denied > 0, allowed + denied]).toEqual([true, true, sendable.length])
     expect(others.length).toBeGreaterThan(20)
     for (const { policy, origin } of others) {
@@ -290,7 +290,7 @@ describe('a trial in the console gives the same decision as the guards over HTTP
       allowed: ADDRESSES.length,
       denied: ADDRESSES.length,
     })
-    // What a list of proxies would part, or trim, does not arrive as it is.
+    // Text that a list of proxies would split or trim does not arrive unchanged.
     const bad = NO_ADDRESSES.filter((text) => isSendable(text) && text === text.trim() && !/^$|,/.test(text))
     expect(bad.length).toBeGreaterThan(50)
     const cases = bad.map((address) => [section('0.0.0.0/0'), { address }] as const)

@@ -29,7 +29,7 @@ afterAll(async () => {
   await redis?.stop()
 })
 
-/** Each store that the house has, with the app `shop` in it. */
+/** Each store of the package, with the app `shop`. */
 const STORES: Readonly<Record<string, () => Promise<ManagedPolicyStore>>> = {
   'the memory store': async () => memoryStore(),
   async 'the file store'() {
@@ -81,7 +81,7 @@ for (const [name, open] of Object.entries(STORES)) {
       const app = await view()
       return app.draft?.policy ?? app.policy
     }
-    /** Puts members of a section into the draft, as the dashboard does. */
+    /** Puts members of a section into the draft, like the dashboard. */
     async function edit(section: string, members: object, client = ada): Promise<Answered> {
       const { policy, draft } = await view(client)
       const before = draft?.policy ?? policy

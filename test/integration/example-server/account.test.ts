@@ -29,7 +29,7 @@ async function gateway(): Promise<string> {
   return ((await response.json()) as { gateway: string }).gateway
 }
 
-/** A browser of its own in which Ada signs in to her account. */
+/** Signs Ada in to her account in a new browser. */
 async function enter(fields: Record<string, string> = signIn): Promise<{ visitor: Visitor; answer: Page }> {
   const visitor = new Visitor()
   await visitor.open(`${server.url}/account`)
@@ -109,7 +109,7 @@ describe('sessions', () => {
       ({ visitor }) => visitor,
     ) as [Visitor, Visitor, Visitor]
     const page = await mine.open(`${server.url}/account`)
-    expect(page.html.match(/name="session"/g)?.length).toBe(3) // and the one of the sign-up; this one has no button
+    expect(page.html.match(/name="session"/g)?.length).toBe(3) // and the one of the sign-up; the current one has no button
     await mine.follow(await mine.submit('end-session'))
     expect(mine.page?.html).toContain('The session was ended.')
     expect(await Promise.all([mine, phone, office].map(isInside))).toEqual([true, true, false])
@@ -176,7 +176,7 @@ describe('apps', () => {
     const { access_token } = (await (await first.exchange()).json()) as { access_token: string }
     expect(await me(access_token)).toBe(200)
     await visitor.open(await gateway())
-    const second = await tokenOf(visitor) // a code that is not exchanged yet
+    const second = await tokenOf(visitor) // a code that was not exchanged yet
     const page = await visitor.open(`${server.url}/account`)
     expect(page.html).toContain('Shop &#38; &#60;Sons&#62;')
     expect(page.html).toContain('can read now')
@@ -297,7 +297,7 @@ describe('the second factor', () => {
   const codeOf = (key: string, step = 0): string =>
     new TOTP({ secret: Secret.fromBase32(key) }).generate({ timestamp: Date.now() + step * 30_000 })
 
-  /** Turns it on in a browser of its own. */
+  /** Turns the second factor on in a new browser. */
   async function turnOn(): Promise<{ key: string; recovery: string[]; visitor: Visitor }> {
     const { visitor } = await enter()
     const key = keyOn(await visitor.open(`${server.url}/account/factor`))

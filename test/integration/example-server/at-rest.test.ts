@@ -15,7 +15,7 @@ import { answerOf, arrivedCode, CONNECT, json, SHOP, signUp, Visitor } from '../
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 import { signedFetch } from 'portcullis/client'
 
-/** Values that occur nowhere but in the data of these people. Countries and languages are too short to be looked for. */
+/** Values that occur only in the data of these people. Countries and languages are too short to search for. */
 const CANARY = {
   email: 'canary.zq81@mail-zq81.example',
   password: 'horse zq82 battery staple',
@@ -60,7 +60,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Everything that the server does with a person, each part of which writes. */
+/** Uses every feature that stores data of a person. */
 async function wholeLife(): Promise<void> {
   const send = (path: string, init: RequestInit = {}): Promise<Response> =>
     signedFetch({
@@ -81,7 +81,7 @@ async function wholeLife(): Promise<void> {
   const me = await send('/auth/v2/me', { headers: { authorization: `Bearer ${access_token}` } })
   expect(await me.json()).toMatchObject({ user: { email: CANARY.email, firstname: CANARY.firstname } })
 
-  // Somebody begins a sign-up and does not end it, and somebody tries a wrong password.
+  // A person abandons a sign-up, and another one enters a wrong password.
   const beginner = new Visitor()
   beginner.address = ADDRESS
   await beginner.open(`${await connect()}/sign-up`)
@@ -101,7 +101,7 @@ describe('the example server on a Redis with files', () => {
   it('stores no personal value in plain text: not in keys, values, the append-only file or the dump', async () => {
     await wholeLife()
     const files = await readFile(join(folder, 'appendonlydir', 'appendonly.aof.1.incr.aof'))
-    // What is searched is what was written, all of it, and the search finds what is there.
+    // Control: the search covers everything that was written, and finds existing data.
     expect(files.length).toBeGreaterThan(10_000)
     const [personKey = ''] = await client.keys('example:*:person:*')
     expect((await searchTraces([folder], [personKey])).length).toBeGreaterThan(0)

@@ -14,7 +14,7 @@ import { flood, usedHeap } from '../../support/anonymous-flood.ts'
 
 let server: ExampleServer
 let storage: ReturnType<typeof memoryStorage>
-/** Keys that were put in, by kind. */
+/** The number of stored keys, by kind. */
 let kept: Map<string, number>
 
 beforeEach(async () => {
@@ -41,7 +41,7 @@ async function gateway(): Promise<string> {
 
 const signIn = { email: ADA.email, password: ADA.password }
 
-/** Tries passwords for the address of Ada, from this network address. */
+/** Guesses passwords for Ada's address, from this network address. */
 async function guess(times: number, address: string, device?: string): Promise<number[]> {
   const stranger = new Visitor()
   stranger.address = address
@@ -67,7 +67,7 @@ describe("wrong passwords for somebody else's account", () => {
 
   it('are refused from the eleventh on, without affecting the owner in a known browser or in another network', async () => {
     expect(await guess(12, '203.0.113.9')).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429])
-    // Even in the network of the stranger: the browser is known.
+    // The known browser works even in the network of the stranger.
     owner.address = '203.0.113.9'
     await owner.open(`${server.url}/account/sign-in`)
     expect((await owner.submit('sign-in', signIn)).status).toBe(303)
@@ -127,7 +127,7 @@ describe('anonymous requests', () => {
     const visitor = await signUp(server, await gateway())
     const heap = usedHeap()
     for (let sent = 0; sent < FLOOD; sent += PART) {
-      // A link lives for ten minutes, and a session ends when it is not used.
+      // A link is valid for ten minutes, and an unused session ends.
       const page = await gateway()
       expect((await visitor.open(page)).html).toContain(ADA.email)
       const before = new Map(kept)
@@ -142,7 +142,7 @@ describe('anonymous requests', () => {
       expect(await flood(server.url, paths, PART)).toEqual(new Map([['200', PART]]))
       expect(kept).toEqual(before)
     }
-    // The newest 20,000 events of the audit, and no more.
+    // Memory contains at most the newest 20,000 audit events.
     expect(usedHeap() - heap).toBeLessThan(100e6)
     await visitor.submit('sign-out')
     await visitor.open(`${server.url}/account/sign-in`)

@@ -30,7 +30,7 @@ const pathOf = (program: string): string => (program === 'php' ? php : program)
 let folder: string | undefined
 
 beforeAll(async () => {
-  // Nothing is left out where a program is missing: these come with every system, and PHP is installed if need be.
+  // No test is skipped if a program is missing: every system has these, and PHP is installed if necessary.
   const needed = ['bash', 'curl', 'openssl', 'od', 'tr', 'python3']
   const absent = needed.filter((program) => findPrograms([program]).length === 0)
   if (absent.length > 0) throw new Error(`The tests need these programs: ${absent.join(', ')}.`)
@@ -43,7 +43,7 @@ afterAll(async () => {
   await server?.close()
 })
 
-/** Runs a client as a person would, and answers with the status and the body that it prints. */
+/** Runs a client like a person, and resolves with the printed status and body. */
 async function run(
   { file, program }: { file: string; program: string },
   args: readonly string[],

@@ -24,7 +24,7 @@ describe('the console of the example server', () => {
       body: JSON.stringify({ token }),
     })
     expect(signedIn.status).toBe(201)
-    // All people share one storage, so there is nothing to say of regions.
+    // All people share one storage, so the console has no regions.
     expect(await signedIn.json()).toMatchObject({ offers: { regions: false } })
     const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
     const apps = await fetch(new URL('api/apps', url), { headers: { cookie } })

@@ -37,7 +37,7 @@ async function page(): Promise<string> {
   return `${answer.headers.get('refresh')} ${await answer.text()}`
 }
 
-/** The rows of both tables, as texts. */
+/** The rows of both tables, as text. */
 async function rows(): Promise<readonly string[]> {
   const found = (await page()).matchAll(/<tr>([^]*?)<\/tr>/g)
   return [...found].map(([, row = '']) =>

@@ -32,7 +32,7 @@ async function connect(body: object = CONNECT): Promise<{ connect_id: string; ga
   return (await response.json()) as { connect_id: string; gateway: string }
 }
 
-/** From connect to the code. */
+/** Runs the flow from connect to the code. */
 async function authorize(profile: Record<string, string> = ADA): Promise<Record<string, string>> {
   const { gateway } = await connect()
   const visitor = await signUp(server, gateway, profile)
@@ -54,7 +54,7 @@ async function tokenFor(answer: Record<string, string>): Promise<string> {
 
 const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } })
 
-/** The answer is this problem document and nothing more, and the audit has the same story. */
+/** Checks that the answer is exactly this problem document, and that the audit agrees. */
 async function expectRefusal(response: Response, status: number, code: string): Promise<void> {
   const body = (await response.json()) as Record<string, unknown>
   expect({ status: response.status, code: body['code'] }).toEqual({ status, code })
@@ -189,7 +189,7 @@ describe('a server app', () => {
   })
 })
 
-/** Each step of the app, as a request that would pass. */
+/** Each step of the app, as a valid request. */
 const STEPS: Record<string, () => Promise<{ url: string; init: RequestInit }>> = {
   connect: async () => ({ url: route('connect'), init: json(CONNECT) }),
   token: async () => ({ url: route('token'), init: json(tokenRequest(await authorize())) }),

@@ -30,7 +30,7 @@ async function gatewayFor(body: object = CONNECT, url = server.url): Promise<str
 
 const signIn = { email: ADA.email, password: ADA.password }
 
-/** A page without what differs for each visitor. */
+/** A page without the parts that differ for each visitor. */
 const same = (html: string): string =>
   html
     .replaceAll(/value="[^"]*"/g, '')
@@ -145,7 +145,7 @@ describe('a form', () => {
     const before = { cookie: other.cookie, page: other.page }
     await other.submit('sign-in', signIn)
     expect(other.cookie).not.toBe(before.cookie)
-    // The form does nothing: it leads to the page of the session that there is now.
+    // The form has no effect, and leads to the page of the current session.
     other.page = before.page
     expect(await other.submit('cancel')).toMatchObject({ status: 303, location: new URL(gateway).pathname })
     expect((await other.open(gateway)).html).toContain(ADA.email)
@@ -470,7 +470,7 @@ describe('an unreachable storage', () => {
     expect(visitor.page?.html).toContain(ADA.email)
     const other = new Visitor()
     expect((await other.open(`${gateway}/sign-in`)).status).toBe(200)
-    expect((await other.submit('sign-in', signIn)).status).toBe(503) // there is no room for its session
+    expect((await other.submit('sign-in', signIn)).status).toBe(503) // there is no space for its session
     expect((await visitor.open(gateway)).html).toContain(ADA.email)
   })
 })
@@ -497,7 +497,7 @@ describe('the pages of an app are not available', () => {
   it('when its policy cannot be read', async () => {
     const gateway = await gatewayFor()
     server.failReads(true)
-    // What is remembered of an app is good no more once it was written.
+    // Writing the app invalidates its cached policy.
     await server.change(SHOP_POLICY)
     expect(await closed(gateway)).toEqual([503, 'no form'])
     server.failReads(false)

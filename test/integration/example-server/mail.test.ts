@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { createLog } from '../../../example-server/log.ts'
 import { printingMailer, smtpMailer } from '../../../example-server/mail.ts'
 
-/** As much of a mail server as it takes to receive mails: what was said to it, line by line. */
+/** A minimal mail server, which records the received lines. */
 let server: Server
 let said: string[]
 let received: Promise<void>

@@ -51,7 +51,7 @@ describe('an operator', () => {
     expect((await end({ all: true })).status).toBe(204)
     for (const visitor of visitors) expect(await isInside(visitor)).toBe(false)
     const [ada] = visitors
-    // It begins in a later millisecond than the end.
+    // The new session must begin in a later millisecond.
     await new Promise((resolve) => setTimeout(resolve, 2))
     await ada?.follow((await ada.submit('sign-in', { email: ADA.email, password: ADA.password })) ?? {})
     expect(ada !== undefined && (await isInside(ada))).toBe(true)

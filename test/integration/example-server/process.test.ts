@@ -41,7 +41,7 @@ describe('the example server', () => {
     if (folder !== undefined) await rm(folder, { recursive: true })
   })
 
-  /** Pastes a command. Where there is no curl, one of ours does what these commands ask of it. */
+  /** Runs a pasted command. If curl is missing, a small replacement is used. */
   const paste = (command: string): Promise<string> =>
     new Promise((resolve) => {
       const env = { ...process.env, PATH: `${process.env['PATH']}:${folder}` }
@@ -101,7 +101,7 @@ describe('the example server', () => {
       let answer = await visitor.submit('sign-up', profile)
       if (country === 'US') {
         expect(answer.status).toBe(421)
-        // The form goes along, but for the password.
+        // The form is taken along, except the password.
         await visitor.follow(await visitor.submit('sign-up/begun'))
         expect(visitor.url).not.toContain(server.url)
         expect(visitor.page?.html).toContain(`value="${profile.email}"`)
@@ -153,7 +153,7 @@ describe('the example server', () => {
   }
 })
 
-/** Listens and never says what a Redis says. */
+/** A server that never answers like Redis. */
 async function listenWith(answer: string | undefined): Promise<{ port: number; close: () => void }> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -304,7 +304,7 @@ describe('a signal to stop', () => {
       socket.write(text)
       return socket
     }
-    // The slow one is the older one: a server that cut off both together would begin with it.
+    // The slow request is the older one. A server that cut off both would start with it.
     const head = 'Host: 127.0.0.1\r\nx-app-id: demo-browser\r\nContent-Type: application/json\r\n'
     await open('slow', `POST /auth/v2/connect HTTP/1.1\r\n${head}Content-Length: 9\r\n\r\n{`)
     const idle = await open('idle', 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
@@ -315,7 +315,7 @@ describe('a signal to stop', () => {
   })
 })
 
-/** As much of curl as the printed commands need. */
+/** A minimal curl with the options of the printed commands. */
 const CURL = `
 const args = process.argv.slice(2)
 const init = { headers: {} }

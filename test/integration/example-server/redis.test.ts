@@ -41,7 +41,7 @@ async function gateway(): Promise<string> {
   return ((await response.json()) as { gateway: string }).gateway
 }
 
-/** How to read each kind of value. */
+/** Reads a value, by type. */
 const contents: Record<string, (client: Redis, key: string) => Promise<unknown>> = {
   string: (client, key) => client.get(key),
   hash: (client, key) => client.hgetall(key),
@@ -51,7 +51,7 @@ const contents: Record<string, (client: Redis, key: string) => Promise<unknown>>
   set: (client, key) => client.smembers(key),
 }
 
-/** All that Redis holds, as one text, and the audit among it. */
+/** The complete contents of Redis as text, and the audit separately. */
 async function holdings(): Promise<{ text: string; audit: string; endless: string[] }> {
   const client = new Redis(redis.url, { disconnectTimeout: 50 })
   try {
@@ -99,7 +99,7 @@ describe('the example server on Redis', () => {
 
     const { text, audit, endless } = await holdings()
     expect(audit).toMatch(/"kind":"field".*"field":"firstname"/)
-    // Nothing of a person, no code, token, session or secret can be read out of Redis.
+    // Redis contains no readable personal data, codes, tokens, sessions or secrets.
     const cookie = visitor.cookie ?? ''
     for (const value of [
       ADA.email,
@@ -110,11 +110,11 @@ describe('the example server on Redis', () => {
       code,
       access_token,
       cookie,
-      ':127.0.0.1', // of whoever tries
+      ':127.0.0.1', // of callers
     ]) {
       expect(text).not.toContain(value)
     }
-    // Only people, policies with their keys and history, and the audit are kept for good.
+    // Only people, policies with their keys and history, and the audit are kept without expiry.
     const KEPT = /^(?:person:|person-key:|email:|app:|secrets:|history:|key:|apps$|origin:|audit$|\{feed\})/
     expect(endless.filter((key) => !KEPT.test(key))).toEqual([])
   })
@@ -159,7 +159,7 @@ describe('the example server on Redis', () => {
     const client = new Redis(redis.url, { disconnectTimeout: 50 })
     try {
       for (let sent = 0; sent < FLOOD; sent += PART) {
-        // A link lives for ten minutes.
+        // A link is valid for ten minutes.
         const page = await gateway()
         const paths = [
           page,
@@ -179,7 +179,7 @@ describe('the example server on Redis', () => {
         expect(others).toEqual({})
         expect(shown + refused * PIPELINED).toBeGreaterThanOrEqual(PART)
         expect(shown).toBeGreaterThan(PART / 2)
-        // Nothing was begun; what lived for a time may have ended.
+        // Nothing was stored, and keys with an expiry may have ended.
         expect(await client.dbsize()).toBeLessThanOrEqual(before)
       }
       const [stream = ''] = await client.keys('*:audit')
@@ -224,7 +224,7 @@ describe('the example server on Redis', () => {
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
       await back()
       await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
-      // The developer is told of the refusals, with the frames of the error indented, and once of the outage.
+      // The log has the refusals, with indented stack frames, and the outage once.
       const told = server.said.stderr.split('\n').filter((line) => /^\S/.test(line))
       expect(told).not.toEqual([])
       const ours = told.filter((line) => line.startsWith('gateway: '))

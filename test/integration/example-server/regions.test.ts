@@ -68,7 +68,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** A visitor at the pages of a sign-in that an app has asked for. */
+/** A visitor on a page of a sign-in that an app requested. */
 async function visitorAt(page: string): Promise<Visitor> {
   const send = signedFetch({
     keyId: 'demo-server-1',
@@ -105,7 +105,7 @@ async function ready(): Promise<{ status: number; body: unknown }> {
   return { status: answer.status, body: await answer.json() }
 }
 
-/** The conditions of the locations, as the console shows them to whoever has its token. */
+/** The states of the locations in the console. */
 async function seenInConsole(): Promise<Readonly<Record<string, string>>> {
   const [, token = ''] = /\(token ([\w-]{43})\)/.exec(example.said.stdout) ?? []
   const answer = await fetch(`${example.url}/console/api/regions`, {
@@ -146,7 +146,7 @@ describe('the example server with a Redis in each location', () => {
     const wrong = await again.submit('sign-in', { email: european.email, password: 'not the password' })
     expect(wrong.status).toBe(401)
     const before = await keysAt('dallas', ':world_')
-    // The mail says that there is an account, and no code comes.
+    // The email says that an account exists, and contains no code.
     const taken = await visitorAt('sign-up')
     await taken.submit('sign-up', { ...texan, email: european.email })
     expect(await keysAt('dallas', ':world_')).toEqual(before)
@@ -196,7 +196,7 @@ describe('the example server with a Redis in each location', () => {
     expect((await visitor.submit('sign-in', { email, password })).status).toBe(503)
     const other = await visitorAt('sign-in')
     const answer = await other.submit('sign-in', { email: texan.email, password: texan.password })
-    // Their data lies in Dallas, and this is the instance of London.
+    // Their data is in Dallas, and this is the London instance.
     expect(answer.status).toBe(421)
     expect(await keysAt('dallas', 'europe')).toHaveLength(0)
     await Promise.all([servers.london.restart(), servers.frankfurt.restart()])

@@ -24,7 +24,7 @@ const SECRET_KEY = ROOT_KEY.toString('base64')
 const NEW_KEY = randomBytes(32)
 const VAULT_KEY = NEW_KEY.toString('base64')
 const NEW = idOfKey(NEW_KEY)
-/** The newest key alone. */
+/** Settings with only the new key. */
 const AFTERWARDS = { VAULT_KEY, VAULT_KEYS_DESTROYED: 'root' }
 
 interface Ended {
@@ -48,7 +48,7 @@ function startReseal(environment: Record<string, string>, ...args: string[]) {
 const runReseal = (environment: Record<string, string>, ...args: string[]): Promise<Ended> =>
   startReseal(environment, ...args).ended
 
-/** How to read each kind of value. */
+/** Reads a value, by type. */
 const CONTENTS: Record<string, (client: Redis, key: string) => Promise<unknown>> = {
   string: (client, key) => client.get(key),
   hash: (client, key) => client.hgetall(key),
@@ -58,13 +58,16 @@ const CONTENTS: Record<string, (client: Redis, key: string) => Promise<unknown>>
   set: (client, key) => client.smembers(key),
 }
 
-/** How many strings a key has sealed, by the kind of their place. It asks Redis alone, so it finds what `reseal` does not know. */
+/**
+ * The number of strings sealed with a key, by kind of place. It reads Redis directly, so it also finds data unknown to
+ * `reseal`.
+ */
 async function sealedBy(id: string, ...clients: readonly Redis[]): Promise<Record<string, number>> {
   const found: Record<string, number> = {}
   for (const client of clients) {
     for (const key of await client.keys('*')) {
       const type = await client.type(key)
-      // Its life has ended since.
+      // The key has expired meanwhile.
       if (type === 'none') continue
       const value = await CONTENTS[type]?.(client, key)
       if (value === undefined) throw new Error(`${key} is of a type that is not looked into`)
@@ -90,7 +93,7 @@ async function visitorAt(server: ExampleProcess, secret: string, page: string): 
   return visitor
 }
 
-/** Signs up, and grants the app what it asks for. */
+/** Signs up, and grants the app the requested fields. */
 async function signUp(server: ExampleProcess, secret: string, profile: typeof ADA): Promise<Visitor> {
   const visitor = await visitorAt(server, secret, 'sign-up')
   let answer = await visitor.submit('sign-up', profile)
@@ -119,7 +122,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
   let secret: string
   let beginner: Visitor
   const started: ExampleProcess[] = []
-  /** Always at the same address: the pages that are open stay so. */
+  /** Starts a server, always at the same address, so that open pages still work. */
   const start = async (more: Record<string, string> = {}): Promise<ExampleProcess> => {
     server = await startExampleProcess({
       REDIS_URL: redis.url,
@@ -132,7 +135,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     started.push(server)
     return server
   }
-  /** As one of them ends when its settings change. */
+  /** Restarts the server with other settings. */
   const restart = async (more: Record<string, string>): Promise<ExampleProcess> => {
     server?.signal('SIGTERM')
     expect(await server?.ended).toBe(0)
@@ -148,7 +151,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     secret = printedSecret(server) ?? ''
     await signUp(server, secret, ADA)
     const visitor = await signIn(server.url, ADA)
-    // It is shown a secret that is not turned on yet.
+    // The page shows a secret that is not turned on yet.
     await visitor.open(`${server.url}/account/factor`)
     beginner = await visitorAt(server, secret, 'sign-up')
     await beginner.follow(await beginner.submit('sign-up', { ...ADA, email: 'begun@example.org' }))
@@ -160,7 +163,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     await redis.stop()
   })
 
-  /** What the old key has sealed and is not gone after three seconds. */
+  /** Data sealed with the old key that still exists after three seconds. */
   async function lasting(): Promise<Record<string, number>> {
     const { 'redeemed-sign-up': _, ...others } = await sealedBy('root', client)
     return others
@@ -197,7 +200,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     expect(ended.stdout).toMatch(/\ngrants +\d+ looked at, 1 encrypted again\n/)
     expect(ended.stdout).toMatch(/\nkeys of legacy apps +1 looked at, 1 encrypted again\n/)
     expect(ended.code).toBe(0)
-    // Asked of Redis itself, in every place that there is.
+    // Reads all of Redis directly.
     expect(await sealedBy('root', client)).toEqual({})
     expect(Object.keys(await sealedBy(NEW, client)).length).toBeGreaterThanOrEqual(8)
   })

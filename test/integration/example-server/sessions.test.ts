@@ -74,7 +74,7 @@ describe('a session', () => {
   it('ends when the password changes, even if it begins with the old password at that moment', async () => {
     await people.setPassword(ada.person.id, 'a staple for the horse')
     expect(await isIn()).toBe(false)
-    const response = await fetch(url('/'), { method: 'POST' }) // with the account as it was
+    const response = await fetch(url('/'), { method: 'POST' }) // with the earlier account
     cookie = (response.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
     expect(await isIn()).toBe(false)
   })

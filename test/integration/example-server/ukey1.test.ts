@@ -51,7 +51,7 @@ interface Legacy {
   key?: string
 }
 
-/** `X-Ukey1-Signature`, as the SDKs make it. */
+/** Creates `X-Ukey1-Signature` like the SDKs. */
 function sign({
   app = 'shop',
   method = 'POST',
@@ -72,7 +72,7 @@ function sign({
 
 const BODY = JSON.stringify(CONNECT)
 
-/** Sends what an SDK sends, which names no content type; `signature` where it is not to be the right one. */
+/** Sends a request like an SDK, without a content type. `signature` replaces the correct one. */
 async function send(
   {
     app = 'shop',
@@ -104,7 +104,7 @@ const codeOf = async (answer: ReturnType<typeof send>): Promise<unknown> => {
   return `${status} ${String(body['code'])}`
 }
 
-/** What the audit says of the last refusal. */
+/** The detail of the last refusal in the audit. */
 function lastDetail(): string | undefined {
   const operations = server.sink.events().flatMap((event) => (event.kind === 'operation' ? [event] : []))
   return operations.at(-1)?.decisions.find(({ effect }) => effect === 'deny')?.detail
@@ -162,7 +162,7 @@ describe('a request changed by somebody else', () => {
     ['an app that has no key, signed for it', { app: 'other' }, { app: 'other', body: BODY }],
     ['an app that may not, signed for it', { app: 'plain' }, { app: 'plain', body: BODY }],
     ['an app that does not exist', { app: 'nobody' }, { app: 'nobody', body: BODY }],
-    // All of these have the text that was signed.
+    // All of these have the same signed text.
     [
       'a part of the body in the path',
       { path: `/auth/v2/connect${encodeURIComponent(BODY)}`, body: '' },
@@ -219,7 +219,7 @@ describe('a request changed by somebody else', () => {
   it.each(garbage)('is refused: %s', async (_what, make) => {
     const right = sign({ body: BODY })
     expect(await codeOf(send({}, make(right)))).toBe('401 SIGNATURE_INVALID')
-    // It was the spelling: as it was signed it passes, and so none of these has used it up.
+    // Only the spelling was wrong: the signed spelling still passes, so none of these attempts has used it up.
     expect(await codeOf(send({}, right))).toBe('200 undefined')
   })
 
@@ -259,7 +259,7 @@ describe('a request changed by somebody else', () => {
     'is refused, even if correctly signed, if the body is not a JSON object: %j',
     async (body) => {
       const code = await codeOf(send({ body }, sign({ body })))
-      // The parser in front takes no bare value for JSON.
+      // The JSON parser does not accept bare values.
       const isBare = ['"x"', '1', 'null'].includes(body)
       expect(code).toBe(isBare ? '400 INVALID_REQUEST' : '401 SIGNATURE_INVALID')
       if (!isBare) expect(lastDetail()).toBe('the body is not a JSON object')

@@ -37,7 +37,7 @@ describe('rejudge', () => {
     expect(cannot(report)).toEqual(NONE)
     expect(report.same).toBeGreaterThan(3_000)
     expect(report.same + report.notJudged['not of the policy']).toBe(report.decisions)
-    // The requests met what can happen.
+    // Control: the requests cover all cases.
     const codes = new Set(
       events.flatMap((event) => (event.kind === 'operation' ? event.decisions.map(({ code }) => code) : [])),
     )
@@ -108,11 +108,11 @@ describe('rejudge', () => {
     const noLists = await again({ listOf: () => undefined })
     expect(noLists.notJudged.list).toBeGreaterThan(0)
     expect(noLists.different).toBe(0)
-    // The name and the revision of a list are those of before, and its content is not.
+    // The list has the same name and revision, but other contents.
     const otherList = await again({ listOf: () => [{ range: '0.0.0.0/0' }] })
     expect(otherList.notJudged.list).toBe(noLists.notJudged.list)
     expect(otherList.different).toBe(0)
-    // A key that was destroyed for one app leaves the others.
+    // Destroying the key of one app does not affect the others.
     const destroyed = await again({ key: (appId) => (appId === 'lab' ? undefined : new Uint8Array(32)) })
     expect(destroyed.notJudged.sealed).toBeGreaterThan(0)
   })

@@ -40,7 +40,7 @@ function audited(
   return { ...protectedApp(sections, guards, handler), sink }
 }
 
-/** A handler that reads of Alice what `read` does. */
+/** A handler that calls `read` with Alice's record. */
 const reading =
   (read: (view: typeof ALICE) => unknown): RequestHandler =>
   (req, res) => {

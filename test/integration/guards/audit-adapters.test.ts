@@ -26,7 +26,7 @@ interface Answer {
 }
 
 type Handler = (req: GuardRequest, res: ServerResponse) => unknown
-/** Hands one request to an application that consists of guards and a handler. */
+/** Sends one request to an application with guards and a handler. */
 type Serve = (guards: readonly Guard[], handler: Handler, method: string) => Promise<Answer>
 
 type Serverless = (app: unknown) => (
@@ -54,7 +54,7 @@ function onServerless(make: typeof express): Serve {
     const app = make()
     app.set('env', 'test')
     app.use(...(guards as unknown as RequestHandler[]))
-    // A sub-app exchanges the prototype of the response.
+    // A sub-app replaces the prototype of the response.
     app.use(make().use((req, res) => void handler(req, res)))
     const { statusCode, body, headers } = await serverless(app)(
       {
@@ -84,7 +84,7 @@ const kinds: Record<string, Serve> = {
           const done = handler(req, res)
           if (done instanceof Promise) done.catch(() => undefined)
         } catch {
-          // As servers do that have answered already.
+          // Like servers that have already answered.
         }
       }
       next(0)
@@ -99,7 +99,7 @@ const kinds: Record<string, Serve> = {
   },
 }
 
-/** A sink that answers later, and the events that it has kept. */
+/** An asynchronous sink, and its stored events. */
 function slowSink(fails: () => boolean = () => false) {
   const kept: AuditEvent[] = []
   const sink: AuditSink = {

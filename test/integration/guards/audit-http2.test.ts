@@ -85,7 +85,7 @@ describe('auditAccess on an HTTP/2 server that allows HTTP/1', () => {
       const [status, text] = await call()
       expect([status, JSON.parse(text).code]).toEqual([503, 'AUDIT_UNAVAILABLE'])
       expect(text).not.toContain('alice')
-      // What waits is sent now, and not in the midst of the next test.
+      // Sends waiting events now, and not during the next test.
       fails = false
       await audit.flush()
     })

@@ -22,7 +22,7 @@ import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 const ALICE = { email: 'alice@example.org', name: 'Alice' }
 const DENY = { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } } as const
 
-/** A sink that answers by a promise, as one in a database does, and may be told to fail. */
+/** A sink that returns a promise, like one for a database, and can fail. */
 function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => false, delay = 3) {
   const kept: AuditEvent[] = []
   const sink: AuditSink = {
@@ -35,7 +35,7 @@ function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => fals
   return { kept, sink }
 }
 
-/** Waits until there is what is looked for: a bound that only tells a hang. */
+/** Waits for a condition. The limit only detects hangs. */
 async function until(found: () => boolean): Promise<void> {
   for (let tries = 0; !found() && tries < 1_000; tries += 1) await sleep(5)
 }
@@ -52,7 +52,7 @@ const brief = (events: readonly AuditEvent[]) =>
       : [event.kind, 'field' in event && event.field],
   )
 
-/** Sends raw requests on one connection and cuts it when `done` says so, or when the server does. */
+/** Sends raw requests on one connection, and closes it when `cut` says so or when the server does. */
 async function raw(origin: string, text: string, cut?: (wire: string) => boolean): Promise<string> {
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   let wire = ''
@@ -368,7 +368,7 @@ describe('two audits of one request', () => {
   type Name = keyof typeof SECTIONS
   const names = Object.keys(SECTIONS) as Name[]
 
-  /** Two mounts for two apps, or for the same one; what is read comes in their midst and behind them. */
+  /** Two mounts for two apps or for the same one, with reads between and after them. */
   function twice(
     first: AuditSink,
     second: AuditSink,

@@ -24,7 +24,7 @@ interface Sent {
   readonly chunked?: boolean | undefined
 }
 
-/** Answers with the body, or with the status and the type of the error. */
+/** An app that answers with the body, or with the status and the type of the error. */
 function appBehind(
   ahead: RequestHandler,
   parsers = bodyParsers({ limit: LIMIT }),
@@ -52,7 +52,7 @@ async function post(origin: string, { bytes, coding, type = JSON_TYPE, chunked }
   return { status: response.status, ...((await response.json()) as object) }
 }
 
-/** Two parts, the second some moments after the first. */
+/** Two parts, with a short pause between them. */
 async function* inParts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   const middle = Math.ceil(bytes.length / 2)
   if (middle > 0) yield bytes.subarray(0, middle)
@@ -62,7 +62,7 @@ async function* inParts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 const pass: RequestHandler = (_req, _res, next) => next()
 
-// Large and hard to compress, so that it fills the buffers of the streams on its way.
+// Large and hard to compress, so that it fills the buffers of the streams.
 const VALUE = { text: Array.from({ length: 20_000 }, (_, index) => (index * 7919).toString(36)).join(' ') }
 const PLAIN = Buffer.from(JSON.stringify(VALUE))
 
@@ -235,7 +235,7 @@ describe('a request', () => {
     }
   })
 
-  /** What the parsers say about a stream that is no request of Node, as adapters make them. */
+  /** The result of the parsers for a stream that is not a Node request, like those of adapters. */
   function parse(stream: Readable, headers: object): Promise<{ error: unknown; body: unknown }> {
     const req = Object.assign(stream, { headers, method: 'POST', url: '/' }) as unknown as GuardRequest
     return new Promise((resolve) =>

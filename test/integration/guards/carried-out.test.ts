@@ -28,7 +28,7 @@ function sourceOf(sections: object): PolicySource {
   return createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...sections } }]) })
 }
 
-/** An application with these guards, and how often its handler was reached. */
+/** An application with these guards, which counts the calls of its handler. */
 function applicationOf(...guards: unknown[]) {
   const reached: string[] = []
   const app = express().use(...(guards as RequestHandler[]), (req, res) => {
@@ -60,7 +60,7 @@ describe('a preflight that is answered', () => {
         .set({ origin: OURS, 'access-control-request-method': 'PUT' })
       expect([response.status, response.headers['access-control-allow-origin']]).toEqual([204, OURS])
       expect(reached).toEqual([])
-      // Of the person nothing was asked, so nothing is said.
+      // The person was not needed, so the audit contains nothing about them.
       const [event] = sink.events()
       expect(event).toMatchObject({ kind: 'operation', outcome: 'answered', status: 204 })
       expect(event).toMatchObject({ region: undefined })
@@ -131,7 +131,7 @@ describe('a request that was answered while a guard was waiting', () => {
         }),
       )
       const response = await request(app).get(`/?app=${APP}`)
-      // Until the guard has its answer.
+      // Waits until the guard has its answer.
       await new Promise((resolve) => setTimeout(resolve, 60))
       expect([response.status, response.text]).toEqual([200, 'by another'])
       expect(reached).toEqual([])
@@ -248,7 +248,7 @@ describe('the error of a body parser', () => {
     const response = await request(app).post(`/?app=${APP}`).set(page).send('{')
     expect([response.status, reached]).toEqual([400, []])
     expect(response.headers).toMatchObject({ 'access-control-allow-origin': OURS })
-    // The answer is that of the error handler, which has no header of ours.
+    // The answer comes from the error handler, without our headers.
     expect(response.headers).not.toHaveProperty('access-control-expose-headers')
   })
 })

@@ -198,7 +198,7 @@ describe('protect', () => {
         413,
         'https://example.org',
       ])
-      // It is the answer of the error handler, and not of a guard, which has headers of its own to expose.
+      // The answer comes from the error handler, and not from a guard, which would expose its own headers.
       expect(response.headers.get('access-control-expose-headers')).toBeNull()
     })
     expect(sink.events()).toMatchObject([{ kind: 'operation', status: 413 }])

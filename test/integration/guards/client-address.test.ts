@@ -52,13 +52,13 @@ function codes(): unknown[] {
 }
 
 interface Setting {
-  /** What `trust proxy` is set to; left out, it is not set. */
+  /** The value of `trust proxy`. Not set if undefined. */
   trustProxy?: unknown
   clientAddress?: ClientAddressOption
   ipWhitelist?: PolicyInput['ipWhitelist']
 }
 
-/** Answers 200 with the address and its source to whom the guard admits. */
+/** An app that answers admitted callers with 200, the address and its source. */
 function gateway({ trustProxy, clientAddress, ipWhitelist: section = ANYBODY }: Setting): express.Express {
   const app = express()
   if (trustProxy !== undefined) app.set('trust proxy', trustProxy)
@@ -77,7 +77,7 @@ function answer({ portcullis }: GuardRequest, res: { end(text: string): unknown 
   res.end(`${portcullis?.address} by ${String(portcullis?.decisions.at(-1)?.evidence['source'])}`)
 }
 
-/** As if every caller had this address. */
+/** Makes every caller appear to have this address. */
 function from(address: string, app: express.Express): RequestListener {
   return (req, res) => {
     Object.defineProperty(req.socket, 'remoteAddress', { value: address })
@@ -85,7 +85,7 @@ function from(address: string, app: express.Express): RequestListener {
   }
 }
 
-/** The body of a 200, or the status, of one request with these header lines. */
+/** Sends a request with these header lines. Resolves with the body of a 200, or with another status. */
 function ask(listener: RequestListener, ...lines: string[]): Promise<string> {
   return listening(listener, (origin) => send(Number(new URL(origin).port), lines))
 }
@@ -180,7 +180,7 @@ describe('the client address', () => {
       [],
       '127.0.0.1 by clientAddress',
     ],
-    // Nobody, so denied, though the list holds every address.
+    // No address, so denied, even though the list contains every address.
     ...[
       undefined,
       null,
@@ -281,13 +281,13 @@ describe('the client address', () => {
 })
 
 describe('header lines that Node drops', () => {
-  // The caller writes its own line and fillers; the line that the proxy adds is one too many.
+  // The caller sends its own line and fillers, so that the line of the proxy exceeds the limit.
   const smuggled = (fillers: number): string[] => [
     `X-Forwarded-For: ${WRITTEN}`,
     ...Array.from({ length: fillers }, () => 'a:'),
     `X-Forwarded-For: ${NEAREST}`,
   ]
-  /** Later versions of Node drop no line: they answer 431 themselves. */
+  /** Later versions of Node answer 431 instead of dropping lines. */
   const REFUSED = /^(?:403|431)$/
   const settings: readonly (readonly [string, Setting])[] = [
     ['the option', { clientAddress: LOOPBACK }],
@@ -427,7 +427,7 @@ describe('other sockets', () => {
     })
   })
 
-  // Not every machine has a link-local address, so the sockets of the loopback are given one, as Node spells it.
+  // Not every machine has a link-local address, so the loopback sockets get one in the spelling of Node.
   describe('a link-local peer has no zone of this machine', () => {
     const rows: [what: string, setting: Setting, expected: string][] = [
       ['as a peer', {}, LINK_LOCAL],
@@ -463,7 +463,7 @@ describe('a warning', () => {
     clientAddress: { ...LOOPBACK, trustedProxies },
   })
 
-  // The peer is 127.0.0.1 throughout: a local address, as that of most proxies.
+  // The peer is always 127.0.0.1, a local address like that of most proxies.
   const cases: readonly (readonly [setting: Setting, line: string | undefined, code: string | undefined])[] =
     [
       [{}, undefined, undefined],
@@ -483,7 +483,7 @@ describe('a warning', () => {
       [{ trustProxy: 'loopback' }, `${XFF}: junk, ${NEAREST}`, undefined],
       [{ trustProxy: 'loopback' }, `${XFF}: 10.0.0.9, ${NEAREST}`, undefined],
       [{ trustProxy: 1 }, `${XFF}: ${NEAREST}`, undefined],
-      // The clients of an intranet have private addresses, and that is all right.
+      // Clients in an intranet may have private addresses.
       [{ trustProxy: 1 }, `${XFF}: 10.0.0.9`, undefined],
       [{ trustProxy: 'loopback' }, `${XFF}: 10.0.0.9`, undefined],
       [option('loopback'), `${XFF}: 10.0.0.9`, undefined],
@@ -509,7 +509,7 @@ describe('a warning', () => {
       [option('loopback'), `${XFF}: ${NEAREST}, 10.0.0.9`, TOO_FEW],
       [option('loopback'), `${XFF}: ${NEAREST}, unknown, 100.64.0.9`, TOO_FEW],
       [option('loopback'), `${XFF}: junk, 10.0.0.9`, undefined],
-      // Denied, and the decision says so.
+      // Denied, with a reason in the decision.
       [option('loopback'), undefined, undefined],
       [option('loopback'), `${XFF}: junk`, undefined],
       // The address does not come from Express.
@@ -627,7 +627,7 @@ async function withServer(
   }
 }
 
-/** Like `send`, to any socket. */
+/** Like `send`, over any socket. */
 function overSocket(
   where: { path: string } | { port: number; host: string },
   lines: readonly string[],

@@ -9,8 +9,8 @@ import { appIdFrom, createPolicySource, domainProtect, memoryStore } from 'portc
 import { repository } from '../../support/commands.ts'
 
 /**
- * The documented cases of the `cors` package (its README), each beside the policy that says the same, asked the same
- * questions over a real server. What differs is listed with the reason; nothing else may.
+ * The documented cases of the `cors` package (its README), each compared with an equivalent policy by the same requests
+ * to a real server. All differences are listed with the reason. There may be no others.
  */
 
 const APP = 'http://example.com'
@@ -36,7 +36,7 @@ const ask = (origin: string, method = 'DELETE', asked = 'x-custom'): Question =>
   { origin, 'access-control-request-method': method, 'access-control-request-headers': asked },
 ]
 
-/** Why an answer of ours is another one. The texts are those of docs/guards/domain-protect.md. */
+/** The reasons for different answers, as in docs/guards/domain-protect.md. */
 const REASONS = {
   named: 'The answer names the origin, never `*`.',
   refused: 'An origin that is not allowed is refused with 403, and does not learn which origins are allowed.',
@@ -307,7 +307,7 @@ const cases: readonly Case[] = [
 
 const COMPARED = /^(access-control-|vary$|handler$)/
 
-/** Serves every case twice: `/n/theirs` behind `cors`, `/n/ours` behind `domainProtect`. */
+/** Serves every case twice: `/n/theirs` with `cors`, and `/n/ours` with `domainProtect`. */
 function serve(): Express {
   const app = express()
   const store = memoryStore(

@@ -25,8 +25,8 @@ import {
 } from '../../support/wrong-mounts.ts'
 
 /**
- * What a developer sees who mounts a guard wrongly or calls it wrongly, in the words of the console: the line of each
- * mistake that the issue names. With `PRINT_LINES=1` in the environment they are printed.
+ * The console lines that a developer sees after mounting or calling a guard wrongly. `PRINT_LINES=1` in the environment
+ * prints them.
  */
 
 const before = process.env['NODE_ENV']
@@ -61,7 +61,7 @@ describe('the line that a developer sees', () => {
 
 const REFUSED = { name: '', policy: ranges('203.0.113.0/24'), mounts: addresses, line: 'none' } as const
 
-/** What is written to the console while a server with these guards is asked. */
+/** The console output of requests to a server with these guards. */
 async function onConsole(environment: string | undefined, mistake: Omit<Mistake, 'line'>): Promise<string[]> {
   const spy = jest.spyOn(console, 'warn').mockImplementation(() => undefined)
   if (environment === undefined) delete process.env['NODE_ENV']
@@ -86,7 +86,7 @@ describe('the destination of lines', () => {
     ['test', 'test', 0],
     ['production', 'production', 0],
   ])('NODE_ENV %s: to the console, or nowhere', async (name, environment, count) => {
-    // The console is told once of each kind, whatever this file has refused before.
+    // Each kind is printed once, whatever this file has refused before.
     const mounts = (given: Given): unknown[] => [
       ipWhitelist({
         ...given,
@@ -238,9 +238,9 @@ describe('a logger in production', () => {
 
 describe('text sent by a caller', () => {
   const HOSTILE = fc.string({ unit: 'binary', maxLength: 60 })
-  /** Whatever a header can carry: Node takes every character of Latin-1 but these. */
+  /** Removes characters that are not allowed in a header: Node accepts all others of Latin-1. */
   const inHeader = (text: string): string =>
-    // oxlint-disable-next-line no-control-regex -- these are what a header cannot hold
+    // oxlint-disable-next-line no-control-regex -- characters that a header cannot contain
     Array.from(text, (character) =>
       /[\0-\x08\x0a-\x1f\x7f\u0100-\u{10ffff}]/u.test(character) ? '\u0085' : character,
     )
@@ -263,7 +263,7 @@ describe('text sent by a caller', () => {
     })
     const given = { policies, requestId: () => 'a%s%d' }
     const app = express()
-    // A new logger for each request, so that none is left out.
+    // A new logger for each request, so that no line is skipped.
     app.use((req, res, next) => {
       const logger = { warn: (line: string) => void lines.push(line) }
       const guards = [
@@ -304,7 +304,7 @@ describe('text sent by a caller', () => {
       const [first = '', ...frames] = line.split('\n')
       expect(first).toMatch(/^portcullis: .+ See portcullis\/docs\/codes\.md#[a-z_]+$/)
       for (const frame of frames) expect(frame).toMatch(/^ {4}(?:[A-Z]\w*: | {4}at )/)
-      // oxlint-disable-next-line no-control-regex -- what must not be there
+      // oxlint-disable-next-line no-control-regex -- characters that must not occur
       expect(line).not.toMatch(/[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/)
     }
   })

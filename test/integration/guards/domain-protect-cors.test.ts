@@ -29,7 +29,7 @@ type Settings = Partial<PolicyInput['domainProtect']>
 const appId = appIdFrom({ query: 'app' })
 const PATH = `/?app=${APP}`
 
-/** The CORS headers of a response with `Vary`, as one text a line. */
+/** The CORS headers and `Vary` of a response, one text per line. */
 function corsOf({ headers }: Pick<Response, 'headers'>): string[] {
   return Object.entries(headers as Record<string, string>)
     .filter(([name]) => name.startsWith('access-control-') || name === 'vary')
@@ -155,7 +155,7 @@ describe('the settings of an app', () => {
       const response = await request(app)[method](PATH).set({ origin: OURS })
       expect([response.status, response.body.code]).toEqual([403, 'METHOD_NOT_ALLOWED'])
       expect(response.headers['access-control-allow-origin']).toBe(OURS)
-      // A stranger is a stranger, whatever it does.
+      // A foreign origin gets the same answer, whatever it does.
       const foreign = await request(app)[method](PATH).set({ origin: EVIL })
       expect(foreign.body.code).toBe('ORIGIN_NOT_ALLOWED')
     }

@@ -10,18 +10,18 @@ const answerError: ErrorRequestHandler = (error: { status?: number }, _req, res,
   res.status(error.status ?? 500).end('failed')
 }
 
-/** An app whose uploads are digested as they arrive, behind other middleware. */
+/** An app whose uploads are digested as they arrive, after other middleware. */
 async function uploads(ahead: RequestHandler, handler: RequestHandler): Promise<Express> {
   const policy: PolicyInput = { appId: APP, serverOnly: { mode: 'enforce' } }
   const policies = createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
-  // From here on no guard waits.
+  // The policy is now in memory, so guards do not wait.
   await policies.load(APP)
   const app = express()
   app.use(ahead, serverOnly({ policies, nonces: memoryNonces(), streamed: true }), handler, answerError)
   return app
 }
 
-/** Signs one content and sends other chunks. */
+/** Signs one content and sends these chunks. */
 async function send(origin: string, signed: string, chunks: readonly string[]): Promise<string> {
   const url = `${origin}/`
   const headers = { 'x-app-id': APP, 'content-type': 'text/plain' }
@@ -44,7 +44,7 @@ const KEY_OF_SIGNER = { keyId: KEY.id, secret: KEY.secret }
 
 type Watched = Request & { seenAhead: string[] }
 
-/** Listens for the body once some of it has arrived, and goes on at once. */
+/** Adds a `data` listener when a part of the body has arrived, and continues at once. */
 const listensLate: RequestHandler = (req, _res, next) => {
   setTimeout(() => {
     const seenAhead: string[] = []
@@ -54,7 +54,7 @@ const listensLate: RequestHandler = (req, _res, next) => {
   }, 100)
 }
 
-/** Lets the body flow in the same way. */
+/** Resumes the body in the same way. */
 const resumesLate: RequestHandler = (req, _res, next) => {
   setTimeout(() => {
     Object.assign(req, { seenAhead: [] })

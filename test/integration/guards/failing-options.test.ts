@@ -27,13 +27,13 @@ import { APP, KEY } from '../../support/protected-app.ts'
 import { signedFetch } from 'portcullis/client'
 
 /**
- * What becomes of a request whose option is a function that does not do what it should. `asked`: the request depends on
- * the answer, and is refused. `label`: a default takes its place. `told`: a listener, which changes nothing. `answers`: it
- * writes the refusal, in whose place the problem document is sent. `no function`: the option never is one.
+ * The effect of a failing option function on the request. `asked`: the request depends on its result, and is refused.
+ * `label`: a default is used. `told`: a listener, whose failure has no effect. `answers`: it writes the refusal, and
+ * the problem document is sent instead. `no function`: the option is never a function.
  */
 type Kind = 'asked' | 'label' | 'told' | 'answers' | 'no function'
 
-/** Every option of every guard. One that is new must be given its place here. */
+/** Every option of every guard. Add new options here. */
 const KINDS: Readonly<Record<string, Kind>> = {
   policies: 'no function',
   appId: 'asked',
@@ -78,7 +78,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   streamed: 'no function',
 }
 
-/** What decides nothing there: to the audit the address is a label, and `regionPin` only warns by its clock. */
+/**
+ * Options that do not affect a decision: the audit only records the address, and `regionPin` only warns with its clock.
+ */
 const LABELS_OF: Readonly<Record<string, readonly string[]>> = {
   auditAccess: ['clientAddress'],
   regionPin: ['now'],
@@ -171,7 +173,7 @@ interface Answer {
   reached: boolean
 }
 
-/** What listens; each request is answered by an app of its own. */
+/** The current app. Each request has its own app. */
 let app: RequestListener
 let server: Server
 let origin: string
@@ -203,13 +205,13 @@ async function ask(
     })
   const response = await send(`${origin}/`)
   const { code } = (await response.json()) as { code?: unknown }
-  // Whatever was left alone shows in a later turn.
+  // An unhandled rejection would appear in a later turn.
   await new Promise((resolve) => setImmediate(resolve))
   policies.close()
   return { status: response.status, code, id: response.headers.get('x-request-id'), reached }
 }
 
-/** Good options of all guards; the sixth question is whether a request may be handled here. */
+/** Valid options of all guards. */
 function optionsOf(policies: unknown): Record<string, unknown> {
   return {
     policies,
@@ -222,7 +224,7 @@ function optionsOf(policies: unknown): Record<string, unknown> {
   }
 }
 
-/** The options of one guard out of all of them. */
+/** The options of one guard. */
 function mountOf(name: Name, options: Record<string, unknown>): RequestHandler {
   const [factory, expectations] = GUARDS[name]
   const known = new Set([...Object.keys(SHARED_EXPECTATIONS), ...Object.keys(expectations)])
@@ -230,7 +232,7 @@ function mountOf(name: Name, options: Record<string, unknown>): RequestHandler {
   return (factory as (given: never) => RequestHandler)(own as never)
 }
 
-/** What makes the option be asked at all: a refusal for what answers one, a person from elsewhere for a hand-over. */
+/** The circumstances in which an option is called: a refusal for `onDeny`, a person from elsewhere for a hand-over. */
 function circumstances(option: string): { sections: object; given: Record<string, unknown> } {
   if (option === 'onDeny') return { sections: OPEN, given: { appId: () => 'no-such-app' } }
   if (option === 'onReport') return { sections: refusing('report'), given: {} }
@@ -296,16 +298,16 @@ describe('options that are functions', () => {
         }
       }
 
-      // An `onDeny` that has not answered is given five seconds; that test stands by itself.
+      // An `onDeny` has five seconds to answer, which a separate test covers.
       if (kind === 'answers') continue
       it(`${name}: \`${option}\` returns nonsense`, async () => {
         for (const nonsense of NONSENSE) {
           const { status, id, reached } = await answer(() => nonsense, 'warm')
           expect(faultsOfProcess).toEqual([])
           if (kind === 'label' || kind === 'told') expect([status, reached]).toEqual([200, true])
-          // A server that names its origin passes `domainProtect` whatever the own origin is.
+          // A server that sends its origin passes `domainProtect` whatever our own origin is.
           else if (name === 'domainProtect' && option === 'authority') expect(status).toBe(200)
-          // An identifier that names no jurisdiction: the country does.
+          // If the identifier names no jurisdiction, the country does.
           else if (option === 'personId') expect([status, reached]).toEqual([200, true])
           else expect([status >= 400, status === 500, reached]).toEqual([true, false, false])
           if (id !== null) expect(id).toMatch(/^[ -~]{1,200}$/)

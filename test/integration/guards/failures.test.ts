@@ -24,7 +24,7 @@ import { APP, KEY, listening } from '../../support/protected-app.ts'
 
 const OURS = 'https://example.org'
 
-/** Sections that let `ask` pass. */
+/** Sections with which `ask` passes. */
 const SECTIONS: Record<GuardName, object> = {
   auditAccess: { onSinkFailure: 'deny' },
   regionPin: {},
@@ -63,7 +63,7 @@ function policyOf(name: GuardName | 'protect', mode: Mode, changed: object = {})
 const sourceOf = (policy: PolicyInput): PolicySource =>
   createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
 
-/** A rightful request, signed and with an origin. What the guards did with it, and whether the handler was reached. */
+/** Sends a legitimate, signed request with an origin. Resolves with its result, and whether the handler was reached. */
 async function ask(guards: readonly RequestHandler[]) {
   let reached = false
   const listener: RequestListener = (req, res) => {
@@ -92,7 +92,7 @@ async function ask(guards: readonly RequestHandler[]) {
 }
 const SERVER_ORIGIN = { 'x-origin': OURS }
 
-/** What makes each guard refuse, had it not only to report. */
+/** A change that would make each guard refuse, except in report mode. */
 const REFUSED_IN_REPORT: Record<GuardName | 'protect', { changed: object; more: More }> = {
   auditAccess: { changed: {}, more: { sink: { write: async () => Promise.reject(new Error('down')) } } },
   regionPin: { changed: {}, more: { country: () => 'US' } },
@@ -156,7 +156,7 @@ for (const name of NAMES) {
           store: memoryStore([{ policy: policyOf(name, 'report', changed) }]),
         })
         const guards = mounts[name]({ policies, onReport, onDeny: listener }, more)
-        // A sink that fails is found out by the first request, and refuses the second.
+        // The first request detects a failing sink, and the second is refused.
         for (let count = 0; count < 2; count += 1) expect(await ask(guards)).toEqual(PASSED)
         expect(calls).toBeGreaterThan(0)
       })
@@ -213,7 +213,7 @@ describe('an option that fails closes the guard that it belongs to', () => {
       const { status, text, reached } = await ask(mounts[name]({ policies }, more))
       expect(statuses).toContain(status)
       expect(text).not.toMatch(/secret|through/)
-      // The audit holds the answer back that the handler gave: what it records is what the handler did.
+      // The audit holds back the handler's answer, because it records what the handler did.
       expect(reached).toBe(name === 'auditAccess')
     })
   }

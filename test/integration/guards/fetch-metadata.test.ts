@@ -14,7 +14,7 @@ const DOMAINS = [
   'null',
 ]
 
-/** What one request with these headers came to, beside the `case` of its decision. */
+/** The result of a request with these headers, and the `case` of its decision. */
 async function judged(
   headers: Record<string, string>,
   {
@@ -103,7 +103,7 @@ describe('the three cases without a usable Origin', () => {
   })
 })
 
-/** What browsers really send; some of it was seen in `test/browser/domain-protect.test.ts`. */
+/** Headers that browsers really send, some of them observed in `test/browser/domain-protect.test.ts`. */
 const rightful: [string, Record<string, string>, string, { domains?: string[]; method?: 'get' }?][] = [
   ['a page of another site', { origin: 'https://example.org', 'sec-fetch-site': 'cross-site' }, 'browser'],
   [
@@ -176,8 +176,8 @@ const rightful: [string, Record<string, string>, string, { domains?: string[]; m
 ]
 
 /**
- * What does not fit the host that was called. A proxy that rewrites `Host` and says nothing of it looks the same, so it is
- * evidence and not a refusal.
+ * Headers that do not match the called host. A proxy that rewrites `Host` without a hint looks the same, so this is
+ * only noted in the evidence.
  */
 const rewritten: [string, Record<string, string>][] = [
   ['same-origin from another host', { origin: 'https://example.org', 'sec-fetch-site': 'same-origin' }],
@@ -189,7 +189,7 @@ const rewritten: [string, Record<string, string>][] = [
   ['same-site from the own origin', { origin: OWN, 'sec-fetch-site': 'same-site' }],
 ]
 
-/** What no browser sends. */
+/** Headers that no browser sends. */
 const contradictory: [string, Record<string, string>][] = [
   ['a page, though none', { origin: 'https://example.org', 'sec-fetch-site': 'none' }],
   ['an unknown value', { origin: 'https://example.org', 'sec-fetch-site': 'cross-origin' }],
@@ -275,7 +275,7 @@ describe('Fetch Metadata and X-Origin compared with Origin', () => {
 })
 
 describe('own pages in a browser that sends neither Origin nor Fetch Metadata', () => {
-  /** The status for a GET of a page, where domainProtect takes `Referer` or not. */
+  /** The status for a GET of a page, with or without the option for `Referer`. */
   async function status(
     headers: Record<string, string>,
     {

@@ -38,7 +38,7 @@ const store = memoryStore([
   { policy: { appId: 'near', ipWhitelist: { ...enforce, ranges: ['127.0.0.0/8'] } } },
   { policy: { appId: 'far', ipWhitelist: { ...enforce, ranges: ['203.0.113.0/24'] } } },
 ])
-/** Every first look at it has to be waited for. */
+/** A store whose first read is always asynchronous. */
 const slow: PolicyStore = {
   read: (appId) => new Promise((resolve) => setTimeout(() => resolve(store.read(appId)), 20)),
 }
@@ -48,7 +48,7 @@ const stores = [
 ] as const
 
 describe.each(stores)('CONNECT of HTTP/1, by a policy %s', (_where, from) => {
-  /** What a caller is answered, and whether a listener heard of it. */
+  /** The answer to a caller, and the number of listener calls. */
   async function tunnel(app: string): Promise<{ answer: string; heard: number }> {
     const server = createServer((_req, res) => res.end('a request'))
     let heard = 0
@@ -80,7 +80,7 @@ describe.each(stores)('CONNECT of HTTP/1, by a policy %s', (_where, from) => {
   })
 })
 
-/** Echoes, by the streams of Node or by its requests and responses. */
+/** Listeners that echo, with streams or with requests and responses. */
 const listeners: Readonly<Record<string, (server: Http2Server, heard: string[]) => void>> = {
   'that listens for `stream`': (server, heard) => {
     server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -131,7 +131,7 @@ async function serving<T>(
     if (status === 200) stream.end('hello')
     const chunks: Buffer[] = []
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    // A refused caller need not end its own half.
+    // A refused caller does not have to end its side.
     await once(stream, 'close')
     const text = Buffer.concat(chunks).toString()
     return status < 400 ? `${status} ${text}` : `${status} ${(JSON.parse(text) as { code: string }).code}`

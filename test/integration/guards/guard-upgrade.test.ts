@@ -21,7 +21,7 @@ const HEAD = `Host: a\r\nX-App-Id: ${APP}\r\n`
 const REQUEST = `GET / HTTP/1.1\r\n${HEAD}\r\n`
 const UPGRADE = `GET /socket HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: echo\r\n\r\n`
 
-/** What a caller gets for these bytes, and how many upgrades reached the server. */
+/** The answer to these bytes, and the number of upgrades that reached the server. */
 async function ask(listener: RequestListener, text: string): Promise<{ answer: string; upgrades: number }> {
   const server = createServer(listener)
   let upgrades = 0
@@ -74,7 +74,7 @@ describe('an upgrade on a connection', () => {
   })
 })
 
-/** A server whose upgrades pass these guards, and the sockets of those that passed. */
+/** A server whose upgrades these guards judge, and the sockets of admitted ones. */
 async function guarded<T>(
   guards: readonly RequestHandler[],
   run: (server: Server, port: number, passed: Socket[]) => Promise<T>,
@@ -98,7 +98,7 @@ async function guarded<T>(
 
 const passes: RequestHandler = (_req, _res, next) => next()
 
-/** A guard that waits until it is told to go on. */
+/** A guard that waits until it is released. */
 function waiting(): { guard: RequestHandler; begun: Promise<void>; goOn: () => void } {
   let [begin, goOn] = [() => undefined as void, () => undefined as void]
   const begun = new Promise<void>((resolve) => (begin = resolve))
@@ -110,7 +110,7 @@ function waiting(): { guard: RequestHandler; begun: Promise<void>; goOn: () => v
   return { guard, begun, goOn: () => goOn() }
 }
 
-/** A connection that has asked for the upgrade, and what it gets. */
+/** A connection that has requested the upgrade, and what it receives. */
 function upgrading(port: number): { socket: Socket; got: () => string; closed: Promise<void> } {
   const socket = connect(port, '127.0.0.1', () => socket.write(UPGRADE))
   let text = ''

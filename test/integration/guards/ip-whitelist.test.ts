@@ -9,7 +9,7 @@ const OTHER = '192.0.2.8'
 const NET6 = '2001:db8::/32'
 const HOST6 = '2001:db8::7'
 
-/** Sections, and which callers they admit. The lists `office` and `blocked` hold NET and HOST. */
+/** Sections, and the callers that they admit. The lists `office` and `blocked` contain NET and HOST. */
 const rows: [what: string, section: object, admitted: string[], refused: string[]][] = [
   ['a range alone', { ranges: [NET] }, [HOST, OTHER], ['192.0.3.1', HOST6]],
   ['an address of a range that `deny` holds', { ranges: [NET], deny: [HOST] }, [OTHER], [HOST]],

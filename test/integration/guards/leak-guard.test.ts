@@ -55,7 +55,7 @@ async function answerOf(
   return { ...answer, errors, kinds: sink.events().map(({ kind }) => kind), events: sink.events() }
 }
 
-/** Seals the row, and answers in another way than by what it was given. */
+/** Wraps the row, and answers without using the returned view. */
 const past =
   (answer: (res: express.Response, req: express.Request) => unknown): RequestHandler =>
   (req, res) => {

@@ -6,7 +6,7 @@ import { APP, KEY, listening, protectedApp } from '../../support/protected-app.t
 
 const HEADER = 'x-http-method-override'
 
-/** As the package `method-override` does it, from a header or from the query. */
+/** Behaves like the package `method-override`, with a header or the query. */
 const override: RequestHandler = (req, _res, next) => {
   const changed = req as Request & { originalMethod?: string }
   changed.originalMethod = req.method

@@ -13,7 +13,7 @@ const policies = createPolicySource({
   store: memoryStore([{ policy: { appId: APP, auditAccess: { mode: 'enforce', onSinkFailure: 'allow' } } }]),
 })
 
-/** The names under which the audit keeps these requests. */
+/** The operation names of these requests in the audit. */
 async function namesOf(
   build: (app: Express) => void,
   requests: readonly (readonly [method: string, path: string])[],
@@ -300,7 +300,7 @@ describe('the name of an operation', () => {
 interface Part {
   readonly pattern: string | RegExp | string[]
   readonly sent: string
-  /** What of it stands in the name; `undefined` where that is not looked at. */
+  /** Its part of the name; `undefined` if it is not checked. */
   readonly name: string | undefined
 }
 
@@ -336,7 +336,7 @@ const lists = fc.tuple(parameters, staticParts, fc.boolean()).map(([one, other, 
   sent: one.sent,
   name: one.name,
 }))
-/** A parameter that may be left out, several in one segment, and one that takes the rest of a path. */
+/** An optional parameter, several in one segment, and a wildcard. */
 const optionals = fc.tuple(fc.boolean(), values).map(([isSent, value]) => ({
   pattern: optional,
   sent: isSent ? `/x/${value}` : '/x',
@@ -345,7 +345,7 @@ const optionals = fc.tuple(fc.boolean(), values).map(([isSent, value]) => ({
 const pairs = fc.tuple(values, values).map(([from, to]) => ({
   pattern: '/p/:from~:to',
   sent: `/p/${from.replaceAll('~', '')}~${to.replaceAll('~', '')}`,
-  // Of a mount Express 4 keeps the expression alone, which is not read back.
+  // Express 4 keeps only the regular expression of a mount, which cannot be converted back.
   name: isExpress4 ? undefined : '/p/:from~:to',
 }))
 const rests = fc.tuple(values, values).map(([one, two]) => ({
@@ -358,7 +358,7 @@ const part: fc.Arbitrary<Part> = fc.oneof(staticParts, parameters, expressions, 
 const container = fc.constantFrom('router', 'merging router', 'application', 'function')
 const ending = fc.constantFrom('answer', 'error', 'next', 'middleware', 'leaves', 'route')
 
-/** What else is at work in a router: a callback of a parameter, and middleware that changes the target or the parameters. */
+/** Other parts of a router: a parameter callback, and middleware that changes the target or the parameters. */
 const helper = fc.constantFrom(
   'nothing',
   'param',
@@ -367,12 +367,12 @@ const helper = fc.constantFrom(
   'a changed target',
 )
 
-/** Other layers of the same stack, some of which match too. */
+/** Other layers of the same stack, some of which also match. */
 const noise = fc.array(fc.tuple(part, fc.constantFrom('use', 'all', 'router')), { maxLength: 3 })
 
 const tree = fc.record({
   mounts: fc.array(fc.record({ part, container, noise, helper }), { maxLength: 3 }),
-  // Behind what takes the rest of a path nothing can be mounted.
+  // Nothing can be mounted after a wildcard.
   leaf: fc.oneof({ arbitrary: part, weight: 5 }, { arbitrary: rests, weight: 1 }),
   ending,
 })
@@ -394,7 +394,7 @@ function grow(into: Router, { mounts: [mount, ...inner], leaf, ending: how }: Tr
         .route(leaf.pattern as string)
         .post(fail)
         .get(answer)
-    // An expression that ends nowhere matches a route too.
+    // A regular expression without an end anchor also matches a route.
     else into.get(leaf.pattern as string, handlerOf(how))
     return
   }
@@ -435,8 +435,8 @@ function help(router: Router, how: Tree['mounts'][number]['helper']): void {
 const NAMES = ['id', 'email', 'orders', 'name', 'from', 'to']
 
 /**
- * Whether the way in can be found. Express hides an application that is mounted on another one behind a function, and such a
- * one is found by its parents alone: an application on a router has none.
+ * Whether the path of mounts can be found. Express hides a mounted application behind a function. It can be found only
+ * through its parents, which an application on a router does not have.
  */
 function isKnowable(mounts: Tree['mounts']): boolean {
   let hidden = false
@@ -461,7 +461,7 @@ describe('the name of an operation with any structure of routers', () => {
         const isAnswered = how === 'answer' || how === 'route'
         if (!isAnswered || !isKnowable(mounts)) return
         if (mounts.some((mount) => mount.helper === 'param that fails')) return
-        // A part that may be left out takes in what follows it.
+        // An optional part matches what follows it.
         if (mounts.some((mount) => mount.part.sent === '/x')) return
         if ([...mounts.map((mount) => mount.part), leaf].some((each) => each.name === undefined)) return
         expect(name).toBe(`GET ${mounts.map((mount) => mount.part.name).join('')}${leaf.name}`)

@@ -6,7 +6,7 @@ import { allowed, denied, hostileOrigins, hostileReturnUrls, rightfulReturnUrls 
 import { listening } from '../../support/protected-app.ts'
 import { title } from '../../support/title.ts'
 
-/** One app for each list of entries, whose id is its place. */
+/** One app per list of entries, whose id is its index. */
 function appsFor(lists: readonly (readonly unknown[])[], section: (entries: readonly unknown[]) => object) {
   const keys = [...new Set(lists.map((entries) => JSON.stringify(entries)))]
   const store = memoryStore(
@@ -87,7 +87,7 @@ describe('denied() and allowed()', () => {
     'Cache-Control': 'no-store',
   }
   const answering = (answer: RequestHandler): Express => express().use(answer)
-  /** The refusal as it should be, with something changed. */
+  /** The correct refusal with changes. */
   const refusing = (body: object = {}, headers: object = {}, status = 400): Express =>
     answering((_req, res) => {
       const kept = Object.entries({ ...HEADERS, ...headers }).filter(([, value]) => value !== undefined)

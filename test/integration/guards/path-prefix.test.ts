@@ -12,9 +12,9 @@ const signer = { keyId: KEY.id, secret: KEY.secret }
 interface Sent {
   readonly pathPrefix?: string | undefined
   readonly authority?: AuthorityOption | undefined
-  /** What the caller signs, as a URL or a path at the server. */
+  /** The URL or path that the caller signs. */
   readonly signed: string
-  /** What the proxy passes on. */
+  /** The path that the proxy forwards. */
   readonly path: string
   readonly mount?: string
   readonly headers?: Record<string, string>

@@ -13,7 +13,7 @@ import {
 import { signedFetch } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 
-// What docs/placement.md says of other middleware, on the Express that this project tests.
+// Tests what docs/placement.md says about other middleware, on the Express version of this project.
 
 const PAGE = 'https://example.org'
 const policies = createPolicySource({

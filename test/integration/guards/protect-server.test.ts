@@ -198,7 +198,7 @@ describe('protectServer()', () => {
 })
 
 describe('protectServer().checkContinue', () => {
-  /** Sends a body only when it is asked for, and tells what happened. */
+  /** Sends a body only after a 100, and records the events. */
   function expecting(server: Server, app: string): Promise<readonly string[]> {
     const events: string[] = []
     return new Promise((resolve, reject) => {

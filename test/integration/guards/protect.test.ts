@@ -30,10 +30,10 @@ const GUARDS: readonly GuardName[] = [
   'returnUrlGuard',
 ]
 
-/** All six are off, so that what is seen comes from the guard that a test switches on. */
+/** All six guards are off, so that only the guard enabled by a test has an effect. */
 const OFF = Object.fromEntries(GUARDS.map((name) => [name, { mode: 'off' }]))
 
-/** An app behind `protect()` with these options. */
+/** An app with `protect()` and these options. */
 function behind(sections: object, options: Partial<ProtectOptions> = {}, handler?: RequestHandler) {
   const given = {
     sink: memoryAuditSink(),
@@ -51,7 +51,7 @@ const get = (app: Express, path = '/', headers: Record<string, string> = {}) =>
     .get(path)
     .set({ 'x-app-id': APP, ...headers })
 
-/** Sends a GET that is signed by the app's key, at this time and for this authority. */
+/** Sends a GET signed with the app's key, at this time and for this authority. */
 function signed(
   app: Express,
   authority?: string,
@@ -72,10 +72,10 @@ const answerLength: RequestHandler = (req, res) => {
   req.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => res.end(String(length)))
 }
 
-/** A test that fails when `protect()` does not hand the option to the guard. */
+/** A test that fails if `protect()` does not pass the option to the guard. */
 type Probe = () => Promise<void>
 
-/** What each guard takes. The compiler asks for a test of each option that is added to one of them. */
+/** The options of each guard. The compiler requires a test for each option. */
 interface Options {
   auditAccess: AuditAccessOptions
   regionPin: RegionPinOptions
@@ -103,7 +103,7 @@ async function recordedBy(options: Partial<ProtectOptions>, headers: Record<stri
   return operation
 }
 
-/** How many events were lost, as often as that was told, while the sink failed. */
+/** The reported numbers of lost events while the sink failed. */
 async function losses(maxBacklog: number | undefined): Promise<number[]> {
   const seen: number[] = []
   const { app } = behind(
@@ -122,7 +122,7 @@ const probes: Probes = {
       await get(behind({}).app, '/', { 'x-app-id': 'nobody' }).expect(401)
     },
     async appId() {
-      // Each guard reads the app id by itself, so that one guard without the option would refuse.
+      // Each guard reads the app id itself, so a guard without the option would refuse.
       const { app } = behind({}, { appId: (req) => String(req.headers['x-tenant']) })
       await request(app).get('/').set('x-tenant', APP).expect(200)
     },
@@ -168,7 +168,7 @@ const probes: Probes = {
           { [name]: { mode: 'report', ...section } },
           { onReport: (decision) => void reported.push(decision), sink: failing, country: () => 'US' },
         )
-        // The audit refuses from the second request on: the first one finds out that the sink fails.
+        // The audit refuses from the second request on, because the first one detects the failing sink.
         for (let count = 0; count < 3; count += 1) await get(app).expect(200)
         expect([name, new Set(reported.map(({ guard }) => guard))]).toEqual([name, new Set([name])])
       }
@@ -293,7 +293,7 @@ const probes: Probes = {
     async now() {
       let asked = 0
       await get(behind({ regionPin: ENFORCE }, { now: () => (asked += 1) }).app).expect(200)
-      // The clock warns of the end of a location alone: when mounted, and each hundred requests.
+      // The clock only warns about the end of a location: when mounted, and every hundred requests.
       expect(asked).toBe(1)
     },
   },

@@ -20,7 +20,7 @@ const EVIL = 'https://evil.example'
 const appId = appIdFrom({ query: 'app' })
 const VARY = 'vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers'
 
-/** What a browser reads of the answer to a preflight, beside its status. */
+/** The headers that a browser reads in the answer to a preflight. */
 function corsOf({ headers }: Response): string[] {
   return Object.entries(headers as Record<string, string>)
     .filter(([name]) => name.startsWith('access-control-') || name === 'vary')
@@ -40,9 +40,9 @@ const mounts: Record<GuardName, (policies: PolicySource) => unknown> = {
 const ENFORCED = { mode: 'enforce' } as const
 const DOMAINS = { domainProtect: { ...ENFORCED, domains: [OURS] } }
 
-/** What the guard in front does with a preflight from an origin of the app, by its section. */
+/** The effect of an earlier guard on a preflight from an origin of the app, by its section. */
 const rows: [GuardName, what: string, section: object | undefined, status: number, granted: boolean][] = [
-  // A guard that could not judge a preflight leaves it to domainProtect, which grants it.
+  // A guard that cannot judge a preflight leaves it to domainProtect, which grants it.
   ['regionPin', 'enforces', ENFORCED, 204, true],
   ['serverOnly', 'enforces, and refuses browsers', ENFORCED, 403, false],
   ['returnUrlGuard', 'enforces', { ...ENFORCED, urls: [`${OURS}/`] }, 204, true],
@@ -70,7 +70,7 @@ describe('a preflight for a known app, with a guard before domainProtect', () =>
         const isGranted = granted && origin === OURS
         expect(response.status).toBe(isGranted || !granted ? status : 403)
         expect(reached).toEqual([])
-        // A refusal may be read by a page of the app, but it never looks like a preflight that was granted.
+        // A refusal is readable by a page of the app, but never looks like a granted preflight.
         const lines = corsOf(response)
         expect(lines).toContain(VARY)
         expect(lines.some((line) => line.startsWith('access-control-allow-methods'))).toBe(isGranted)

@@ -216,7 +216,7 @@ describe('regionPin', () => {
   })
 
   describe('redirects of targets that are not paths', () => {
-    // These cannot be sent by fetch: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+    // fetch cannot send these: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
     const targets: [what: string, method: string, target: string][] = [
       ['the absolute form', 'GET', 'http://gateway.example/me?x=1'],
       ['the absolute form of another scheme', 'GET', 'ftp://gateway.example/me'],
@@ -254,7 +254,7 @@ describe('regionPin', () => {
   describe('a location with an end date', () => {
     const DAY = 24 * 60 * 60 * 1_000
     const warned = async (now: number): Promise<string[]> => {
-      // A process is told once: each case has a memory of its own for it.
+      // A process warns once, so each case resets this memory.
       const told = (globalThis as Record<symbol, unknown>)[
         Symbol.for('portcullis.setupWarnings')
       ] as Set<string>
@@ -279,7 +279,7 @@ describe('regionPin', () => {
       const { app } = pinned({}, { now: () => now })
       expect(told).not.toContain('PORTCULLIS_ADEQUACY_ENDS')
       now = Date.UTC(2031, 11, 1)
-      // The clock is not asked at each request.
+      // The clock is not read for each request.
       for (let count = 0; count < 100; count += 1)
         await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' }).expect(200)
       expect(told).toContain('PORTCULLIS_ADEQUACY_ENDS')

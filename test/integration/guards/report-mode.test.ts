@@ -32,7 +32,7 @@ const policyIn = (mode: Mode): PolicyInput => ({
   auditAccess: { mode },
 })
 
-/** Answers in every way that a guard could disturb: headers, a status, a stream, a body. */
+/** Answers in every way that a guard could disturb: with headers, a status, a stream, a body. */
 const handler: RequestHandler = (req, res) => {
   res.status(req.method === 'POST' ? 201 : 200).set({ vary: 'Accept', 'x-of-handler': '1' })
   res.write(`${req.method} ${req.url}\n`)
@@ -59,9 +59,9 @@ const requests: [string, string][] = [
 ]
 
 const EVERY = requests.map(([what]) => what)
-/** Which of the requests each guard would have refused, and has to report. */
+/** The requests that each guard would refuse and must report. */
 const REPORTED: Readonly<Record<string, readonly string[]>> = {
-  // Its sink is found to fail only after the first request.
+  // A failing sink is detected only after the first request.
   auditAccess: [],
   regionPin: EVERY,
   ipWhitelist: EVERY,
@@ -141,7 +141,7 @@ describe('report mode', () => {
       await answer(app, text)
       const refused = await answer(mounted(mount, sourceOf('enforce')), text)
       expect(refused).not.toMatch(/^HTTP\/1\.1 2/)
-      // The sink is found to fail only after the decision: enforce holds the answer back instead.
+      // A failing sink is detected only after the decision. `enforce` holds back the answer instead.
       if (name !== 'auditAccess') expect(reported.length).toBeGreaterThan(0)
     })
   }

@@ -31,7 +31,7 @@ interface Sent {
   readonly chunked?: boolean
 }
 
-/** Writes the request as it stands, which no client would. */
+/** Writes a raw request that no client would send. */
 function written({ target = '/', json, form, type, chunked = false, ...given }: Sent): string {
   const body = json ?? form ?? ''
   const method = given.method ?? (body === '' ? 'GET' : 'POST')
@@ -44,7 +44,7 @@ function written({ target = '/', json, form, type, chunked = false, ...given }: 
     : `${head}Content-Type: ${media}\r\nContent-Length: ${bytes}\r\n\r\n${body}`
 }
 
-/** What the handler was handed, or the code of the refusal. Whatever happens, nothing that was sent comes back. */
+/** The value passed to the handler, or the code of the refusal. Also checks that the answer never echoes the input. */
 async function answer(
   returnUrl: Place,
   sent: Sent,

@@ -32,7 +32,7 @@ const sectionsIn = (mode: string): object => ({
   auditAccess: { mode: 'enforce' },
 })
 
-/** Redirects behind the guard, and says in a 500 why it could not. */
+/** Redirects after the guard, and answers 500 with the error if it cannot. */
 function redirecting(
   mode = 'enforce',
   options: SafeRedirectOptions = {},
@@ -52,7 +52,7 @@ function redirecting(
   return app.use(onError)
 }
 
-/** The answer as it was sent: the head without its date, and the body. */
+/** The sent answer: the head without its date, and the body. */
 async function sent(app: Express, target: string, method = 'GET'): Promise<[head: string[], body: string]> {
   const request = `${method} ${target} HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\nConnection: close\r\n\r\n`
   const text = await listening(app, (origin) => exchange(Number(new URL(origin).port), request))
@@ -91,7 +91,7 @@ describe('safeRedirect', () => {
 
   const kept: [string, string][] = [
     ['HTTPS://EXAMPLE.ORG:443/callback/%c3%a9', `${CALLBACK}%C3%A9`],
-    // Express writes each of these in another way: it decodes, encodes or parses what it is given.
+    // Express would write each of these differently, because it decodes, encodes or parses them.
     [`${CALLBACK}%20%25?a=%20+%2B`, `${CALLBACK}%20%25?a=%20+%2B`],
     [`${CALLBACK}a;b=c,d/~x?q=[1]&r=|3^`, `${CALLBACK}a;b=c,d/~x?q=[1]&r=|3^`],
     ['com.example.app:/callback?x=1', 'com.example.app:/callback?x=1'],
@@ -136,7 +136,7 @@ describe('safeRedirect', () => {
     const text = await location(url, { parameters })
     expect(text).toBe(expected)
     const parsed = new URL(text ?? '')
-    // A parser changes nothing of it, and finds what was added.
+    // A parser does not change it, and finds the added parameters.
     expect(parsed.href).toBe(text)
     for (const [name, value] of Object.entries(parameters))
       expect(parsed.searchParams.get(name)).toBe(value ?? null)

@@ -45,7 +45,7 @@ describe('serverOnly', () => {
     })
   })
 
-  /** A signed POST, changed on its way. */
+  /** Sends a signed POST that is changed in transit. */
   async function sendChanged(
     change: (sent: { url: string; method: string; headers: Record<string, string>; body: string }) => void,
     sections: Partial<PolicyInput> = SECTIONS,
@@ -87,7 +87,7 @@ describe('serverOnly', () => {
       }
       expect(await send(5)).toMatch(/^HTTP\/1\.1 200 /)
       const refused = await send(50)
-      // Later versions of Node drop no line: they answer 431 themselves.
+      // Later versions of Node answer 431 instead of dropping lines.
       expect(refused).toMatch(/^HTTP\/1\.1 (?:431 |401 [\s\S]*"code":"SIGNATURE_INVALID")/)
       expect(reached).toHaveLength(1)
     })

@@ -25,7 +25,7 @@ import { compiled } from '../../support/compiled.ts'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
 
-/** Each way in which guards are mounted wrongly has a warning with a code; a right way has none. */
+/** Each wrong way to mount guards has a warning with a code. Correct ways have none. */
 
 const registry = globalThis as { [key: symbol]: unknown }
 const told = registry[Symbol.for('portcullis.setupWarnings')] as Set<string>
@@ -87,7 +87,7 @@ const strange: Ask = (origin) =>
     headers: { 'x-app-id': APP, 'content-type': 'application/json' },
   })
 
-/** An adapter that hands requests over without the lines as they were received. */
+/** An adapter that passes on requests without their raw headers. */
 const adapter: RequestHandler = (req, _res, next) => {
   req.rawHeaders = []
   next()
@@ -234,7 +234,7 @@ describe('the clock of Redis', () => {
     for (const nonce of ['one', 'two', 'three'])
       expect(await nonces.claim(APP, nonce, now() + 60_000)).toBe(true)
     expect(codes()).toEqual(expected)
-    // Once, beside the first claim and not ahead of it.
+    // Once, together with the first claim, which does not wait for it.
     expect(asked.filter((name) => name === 'TIME')).toHaveLength(1)
     expect(asked.filter((name) => name === 'EVAL')).toHaveLength(3)
   })

@@ -255,7 +255,7 @@ describe('the shell', () => {
   const head = `Host: x\r\nx-app-id: ${APP}\r\nConnection: close\r\n`
   const json = `${head}Content-Type: application/json\r\n`
   const huge = 'a'.repeat(1_000_000)
-  // Each names the app, unless it is about that, so that nothing but what it is about can refuse it.
+  // Each request names the app, unless it tests that, so that only the tested aspect can cause a refusal.
   const odd: [what: string, text: string, status: number, code?: string][] = [
     [
       'an app id that was sent twice',

@@ -14,9 +14,9 @@ import { APP, KEY, listening, protectedApp } from '../../support/protected-app.t
 const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 
 interface Mistaken {
-  /** The base as it should be, made into what was signed. */
+  /** Converts the correct base to the signed one. */
   signs?: (base: string) => string
-  /** With this key. */
+  /** The key. */
   secret?: string | Buffer
   method?: string
   target?: string
@@ -45,7 +45,7 @@ interface Answer {
   trail: readonly Decision[]
 }
 
-/** A signer written by hand, which makes one mistake. */
+/** Sends a request from a hand-written signer that makes one mistake. */
 async function send(
   mistaken: Mistaken,
   explainMismatch?: boolean,
@@ -163,7 +163,7 @@ const mistakes: [mistake: string, component: string | undefined, mistaken: Mista
   ['the digest is of no content', 'content-digest', { method: 'POST', body: json, digestOf: '' }],
 ] // prettier-ignore
 
-/** As `http/mismatch.ts` has it. */
+/** The limit in `http/mismatch.ts`. */
 const MOST_A_SECOND = 20
 
 describe('explainMismatch', () => {
@@ -186,7 +186,7 @@ describe('explainMismatch', () => {
   }
 
   it('shows the signed order of parameters', async () => {
-    // Sent in another order than signed.
+    // Sends the parameters in another order than signed.
     const sends = (input: string) => input.replace(/(;keyid="[^"]*")(;nonce="[^"]*")/, '$2$1')
     const { document } = await send({ sends }, true)
     expect(document).toMatchObject({
@@ -295,7 +295,7 @@ describe('explainMismatch', () => {
       do {
         await Promise.all(Array.from({ length: 200 }, () => fetch(origin, { headers })))
         seconds = Math.floor(performance.now() / 1000) - begun + 1
-        // On a machine so slow that the bound cannot be seen, more of them are sent.
+        // On a machine too slow to reach the limit, sends more requests.
       } while (trail.length < 3 * MOST_A_SECOND * seconds && trail.length < 4_000)
     })
     const examined = trail.filter(({ evidence }) => evidence['components'] === '@method')

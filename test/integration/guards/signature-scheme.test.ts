@@ -16,7 +16,7 @@ import { APP, KEY, listening, protectedApp } from '../../support/protected-app.t
 
 const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 
-/** What a caller can tell two answers apart by. */
+/** Everything by which a caller can distinguish two answers. */
 async function seen(response: Response): Promise<unknown> {
   const { instance, ...body } = (await response.json()) as Record<string, unknown>
   const headers = Object.fromEntries(response.headers)
@@ -25,7 +25,7 @@ async function seen(response: Response): Promise<unknown> {
 }
 
 describe('a scheme of your own', () => {
-  /** Callers send the digest of what they send, and a ticket that counts once. */
+  /** A scheme in which callers send the digest of the content and a ticket that is valid once. */
   const toy: SignatureScheme = {
     name: 'toy',
     verify({ method, target, header, body }, { appId, keys, now }) {
@@ -193,7 +193,7 @@ describe('Accept-Signature', () => {
           '@query',
           ...more,
         ])
-        // RFC 9421 5.1: in a request for a signature it has no value.
+        // RFC 9421 5.1: in a request for a signature, it has no value.
         expect([...parameters]).toEqual([['created', true]])
       })
     })

@@ -38,7 +38,7 @@ interface Sent {
   change?: (bytes: Uint8Array) => Uint8Array
 }
 
-/** Signs these bytes, and sends them as they are. */
+/** Signs these bytes, and sends them unchanged. */
 async function post({ bytes, coding, type = JSON_TYPE, headers, chunked, limit, change }: Sent) {
   return listening(guardedApp(limit), async (origin) => {
     const url = `${origin}/`
@@ -64,7 +64,7 @@ async function post({ bytes, coding, type = JSON_TYPE, headers, chunked, limit, 
   })
 }
 
-/** In parts of one byte to seven. */
+/** Splits bytes into parts of one to seven bytes. */
 async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0, size = 1; at < bytes.length; at += size, size = (size % 7) + 1)
     yield bytes.slice(at, at + size)
@@ -93,7 +93,7 @@ describe('signed bodies', () => {
       })
 
       it(`are refused if different bytes arrive that decompress to the same: ${name}`, async () => {
-        // White space at the end is no part of the value, and neither is a compression level.
+        // Trailing white space and the compression level do not change the value.
         const change = () => encode(Buffer.concat([TEXT, Buffer.from(' ')]))
         expect(await post({ ...sent, change })).toMatchObject({ status: 401, code: 'DIGEST_MISMATCH' })
       })
@@ -249,7 +249,7 @@ describe('signed bodies', () => {
       it(`are refused after ${what}, however they are framed`, async () => {
         for (const [carrier, content] of contents) {
           const { answer, reached } = await ask(content)
-          // Node itself answers 400 to a coding that it cannot read.
+          // Node itself answers 400 to an unknown transfer coding.
           const expected = carrier.includes('unknown') ? /^HTTP\/1\.1 (?:400|401|501) / : /^HTTP\/1\.1 401 /
           expect([carrier, answer]).toEqual([carrier, expect.stringMatching(expected)])
           expect([carrier, reached]).toEqual([carrier, 0])

@@ -29,7 +29,7 @@ const answersWithItsText: RequestHandler = (req, res) => {
   })
 }
 
-/** Sends content, in two parts, under a signature that covers these digests. */
+/** Sends content in two parts, with a signature that covers these digests. */
 async function send(origin: string, content: Buffer, digests: string): Promise<string> {
   const headers = { 'x-app-id': APP, 'content-type': 'a/b', 'content-digest': digests }
   const signed = await signRequest({ method: 'POST', url: origin, headers }, signer)
@@ -78,7 +78,7 @@ describe('content that is digested as it arrives', () => {
     }
   })
 
-  // Whoever passes content on with its length has passed on all of it with the last byte, and not with the end.
+  // A handler that forwards content with its length has forwarded all of it with the last byte, before the end.
   it.each([
     ['at once', [CONTENT.length]],
     ['in two parts', [5, CONTENT.length - 5]],
@@ -128,7 +128,7 @@ describe('content that is digested as it arrives', () => {
         if (chunk !== null) text += chunk.toString()
         if (text.length < CONTENT.length) return
         clearInterval(taking)
-        // The end, if there is one, comes with the next try to read.
+        // The end, if there is one, comes with the next read.
         req.read()
         void forTurns(end, 200).then(() => res.end(`${text} ${ended}`))
       }, 5)

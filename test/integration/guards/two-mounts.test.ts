@@ -17,7 +17,7 @@ type Mount = (policies: PolicySource) => unknown
 const HERE = 'https://example.org'
 const ELSEWHERE = 'https://elsewhere.example'
 
-/** A guard, with a section that admits the request below and one that refuses it. */
+/** A guard, with a section that admits the request below, and one that refuses it. */
 const mounts: [name: string, mount: Mount, admits: object, refuses: object][] = [
   [
     'ipWhitelist',

@@ -50,7 +50,7 @@ interface Upload {
   readonly bytes: Uint8Array
   readonly type?: string | undefined
   readonly chunked?: boolean | undefined
-  /** What is sent in place of the bytes that are signed. */
+  /** The bytes to send instead of the signed ones. */
   readonly sent?: Uint8Array | undefined
   readonly path?: string
 }
@@ -83,7 +83,7 @@ async function* inParts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Ways in which handlers read a request. Each answers the digest of what it has read. */
+/** Ways in which handlers read a request. Each answers with the digest of the content. */
 const readers: Readonly<Record<string, RequestHandler>> = {
   'by listening for data': (req, res) => {
     const hash = createHash('sha256')
@@ -342,7 +342,7 @@ describe('content that is digested as it arrives', () => {
 const policiesOf = (): PolicySource =>
   createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...SIGNED }, keys: [KEY] }]) })
 
-/** Runs handlers as a connect-style app does, and answers 200 behind them. */
+/** Runs handlers like a connect-style app, and then answers 200. */
 function runGuards(guards: readonly GuardHandler[], req: Http2ServerRequest, res: Http2ServerResponse): void {
   const step = (index: number): void => {
     const guard = guards[index]
@@ -580,7 +580,7 @@ describe('req.rawBody', () => {
   const JSON_TYPE = 'application/json'
   const text = JSON.stringify({ return_url: 'https://example.org/a' })
 
-  /** Reads the body, and leaves this in `req.rawBody` and something else in `req.body`. */
+  /** Reads the body, and sets `req.rawBody` to this and `req.body` to something else. */
   const readsAhead =
     (rawBody: (bytes: Buffer) => unknown): RequestHandler =>
     (req, _res, next) => {

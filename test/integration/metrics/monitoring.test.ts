@@ -22,7 +22,7 @@ beforeAll(async () => {
 }, 600_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Metrics in which every family has a figure. */
+/** Metrics in which every family has a sample. */
 function everyFamily(): string {
   const policies = createPolicySource({ store: memoryStore([{ policy: { appId: 'a' } }]) })
   const metrics = createMetrics({
@@ -49,7 +49,7 @@ function everyFamily(): string {
   return metrics.text()
 }
 
-/** The families of ours that a query names. */
+/** Our metric families in a query. */
 const familiesIn = (text: string): string[] => [...new Set(text.match(/\bportcullis_[a-z_]+/g) ?? [])]
 
 describe('the output for Prometheus', () => {
