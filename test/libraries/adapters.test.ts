@@ -7,7 +7,7 @@ import { sealKnex, sealMongoose, sealPg, sealPrisma } from 'portcullis/audit'
 import { startPostgres, type Postgres } from './postgres.ts'
 import { folder } from './setup.ts'
 
-// By require and with types of our own: the compiler runs where these packages are not installed.
+// Uses `require` and own types, because the compiler also runs without these packages.
 // oxlint-disable-next-line typescript/no-explicit-any -- packages of any kind
 const load: (name: string) => any = createRequire(join(folder, 'package.json'))
 
@@ -22,7 +22,7 @@ const audit = auditAccess({
   },
 })
 
-/** What was read by this work: `model field`, in alphabetical order. */
+/** The recorded reads of this work as `model field`, in alphabetical order. */
 async function readBy(work: () => unknown): Promise<string[]> {
   sink.clear()
   await audit.run({ actor: 'test', why: 'test' }, work)
@@ -118,7 +118,7 @@ describe('sealPg', () => {
 })
 
 describe('sealKnex', () => {
-  // oxlint-disable-next-line typescript/no-explicit-any -- Knex is not installed where the compiler runs
+  // oxlint-disable-next-line typescript/no-explicit-any -- the compiler also runs without Knex
   let knex: any
   beforeAll(() => {
     const make = load('knex') as (options: object) => unknown
@@ -218,7 +218,7 @@ describe('sealKnex', () => {
 })
 
 describe('sealPrisma', () => {
-  // oxlint-disable-next-line typescript/no-explicit-any -- Prisma is not installed where the compiler runs
+  // oxlint-disable-next-line typescript/no-explicit-any -- the compiler also runs without Prisma
   let prisma: any
   beforeAll(() => {
     const { PrismaClient } = load('@prisma/client') as {
@@ -335,7 +335,7 @@ describe('sealPrisma', () => {
 })
 
 describe('sealMongoose', () => {
-  // oxlint-disable-next-line typescript/no-explicit-any -- Mongoose is not installed where the compiler runs
+  // oxlint-disable-next-line typescript/no-explicit-any -- the compiler also runs without Mongoose
   let Member: any
   const ID = '65f0c0ffee65f0c0ffee65f0'
   beforeAll(() => {
@@ -390,7 +390,8 @@ describe('sealMongoose', () => {
     const reported = await readBy(() => results.push(read(Member.hydrate(stored()))))
     const names = reported.map((each) => each.replace('member ', ''))
     for (const field of fields) expect(names).toContain(field)
-    // On its way to a nested value Mongoose may look at others, which is reported too; what is not reported is not there.
+    // To reach a nested value, Mongoose may read others, which is recorded too. Values without a record must not
+    // appear.
     const shown = typeof results[0] === 'string' ? results[0] : inspect(results[0], { depth: 5 })
     expect(shown).not.toContain('HASH')
     for (const [field, text] of [

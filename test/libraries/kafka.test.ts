@@ -19,7 +19,7 @@ interface Connectable extends KafkaProducer {
   disconnect(): Promise<void>
 }
 
-// By require and with types of our own: the compiler runs where this package is not installed.
+// Uses `require` and own types, because the compiler also runs without this package.
 const { Kafka } = createRequire(join(folder, 'package.json'))('kafkajs') as {
   Kafka: new (options: object) => { producer(options?: object): Connectable }
 }
@@ -95,7 +95,7 @@ describe('a Kafka destination', () => {
     let producer = await producerOf(first)
     const exporter = createExporter({
       store,
-      // The producer of the moment, as that of a program which connects anew.
+      // The current producer, because a program may reconnect.
       destination: kafka({
         producer: { send: (record) => producer.send(record) },
         topic: TOPIC,

@@ -3,15 +3,17 @@ import { once } from 'node:events'
 import { findPrograms, isRoot } from '../support/commands.ts'
 import { byApt, findOrInstall, isInstalled } from '../support/programs.ts'
 
-/** A Kafka cluster of librdkafka, which speaks the protocol over TCP and keeps its topics in memory, and a consumer of one topic. */
+/**
+ * The mock cluster of librdkafka, with the Kafka protocol over TCP and topics in memory, and a consumer of one topic.
+ */
 export interface MockKafka {
   readonly broker: string
-  /** What the consumer has read, in the order in which it came: key, value and headers of each message. */
+  /** The messages that the consumer has read, in order: key, value and headers. */
   readonly read: { readonly key: string; readonly value: string; readonly headers: string }[]
   stop(): Promise<void>
 }
 
-/** Starts one. Its consumer is that of librdkafka too: another implementation than that of the producer. */
+/** Starts a cluster. Its consumer is also from librdkafka, a different implementation than that of the producer. */
 export async function mockKafka(topic: string): Promise<MockKafka> {
   const program = await findOrInstall({
     what: 'kcat, which has a Kafka cluster for tests',

@@ -12,7 +12,7 @@ export interface Postgres {
   stop(): Promise<void>
 }
 
-/** Debian keeps the programs of each version in a folder of its own. */
+/** The folders in which Debian installs the programs of each version. */
 async function foldersOfDebian(): Promise<string[]> {
   const versions = await readdir('/usr/lib/postgresql').catch((): string[] => [])
   return versions.map((version) => join('/usr/lib/postgresql', version, 'bin'))
@@ -29,7 +29,7 @@ async function program(name: string): Promise<string> {
   })
 }
 
-/** PostgreSQL refuses to run as root. */
+/** The user that runs the server, because PostgreSQL refuses to run as root. */
 async function owner(): Promise<{ uid: number; gid: number } | undefined> {
   if (!isRoot) return undefined
   const [uid, gid] = await Promise.all(['-u', '-g'].map((flag) => run('id', [flag, 'postgres'])))
@@ -45,7 +45,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a server of its own on a free port, with an empty database. */
+/** Starts a server on a free port, with an empty database. */
 export async function startPostgres(): Promise<Postgres> {
   const [initdb, postgres, as, port] = await Promise.all([
     program('initdb'),
@@ -73,7 +73,7 @@ export async function startPostgres(): Promise<Postgres> {
   return {
     url: `postgresql://test@127.0.0.1:${port}/postgres`,
     async stop() {
-      // It ends when its clients have gone.
+      // It ends after its clients have disconnected.
       server.kill('SIGTERM')
       if (server.exitCode === null) await once(server, 'exit')
       await rm(folder, { recursive: true, force: true })

@@ -11,7 +11,7 @@ interface Found {
   readonly error?: string
 }
 
-/** On the Node that runs this test: `npm run test:node -- 26 test/libraries/reads` takes another one. */
+/** Tests the current version of Node. `npm run test:node -- 26 test/libraries/reads` uses another one. */
 describe(`the catalogue of ways to read, with libraries, on Node ${process.versions.node}`, () => {
   let found: Found[] = []
   beforeAll(async () => {

@@ -4,7 +4,7 @@ import { announce, repository, run } from '../support/commands.ts'
 
 export const folder: string = join(repository, 'test', 'libraries')
 
-/** Installs what the lock of this folder names, and makes the client of Prisma, where they are missing. */
+/** Installs the packages in the lock file of this folder and generates the Prisma client, if they are missing. */
 export default async function setup(): Promise<void> {
   const modules = join(folder, 'node_modules')
   if (!existsSync(join(modules, '.package-lock.json'))) {
@@ -21,7 +21,7 @@ export default async function setup(): Promise<void> {
 }
 
 async function must(program: string, args: readonly string[]): Promise<void> {
-  // To make a client, Prisma needs no engine; it would fetch one from the network all the same.
+  // Prisma needs no engine to generate a client, but would still download one.
   const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' }
   const { succeeded, output } = await run(program, args, { cwd: folder, env, timeout: 300_000 })
   if (!succeeded) throw new Error(`test/libraries cannot be set up: ${output}`)

@@ -1,6 +1,6 @@
 /**
- * Reads a sealed record in every way of the catalogue, those of libraries too, in a plain process of Node. Prints one line of
- * JSON for each way. The folder of the libraries is the first argument.
+ * Reads a sealed record in every way of the catalogue, including those of libraries, in a plain Node process. Prints
+ * one line of JSON per way. The first argument is the folder of the libraries.
  */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'

@@ -11,19 +11,19 @@ interface Manifest {
 
 export const manifest = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Manifest
 
-/** The package as users get it: packed, and unpacked again. */
+/** The package as users receive it: packed and unpacked. */
 export interface Packed {
   readonly folder: string
   /** The size of the tarball in bytes. */
   readonly size: number
-  /** A project of a user's, with the package and these further packages. */
+  /** Creates a user's project with the package and these further packages. */
   project(links: Readonly<Record<string, string>>): Promise<Project>
   remove(): Promise<void>
 }
 
 export interface Project {
   readonly folder: string
-  /** Runs a JavaScript file in the project and answers with what it printed. Rejects when it fails. */
+  /** Runs a JavaScript file in the project, and resolves with its output. Rejects if it fails. */
   execute(file: string, code: string): Promise<string>
 }
 
@@ -43,7 +43,7 @@ export async function pack(): Promise<Packed> {
   }
 }
 
-/** The package is copied and the others are linked, so that it finds only what the project has. */
+/** The package is copied and the others are linked, so that it finds only the packages of the project. */
 async function createProject(
   home: string,
   packed: string,

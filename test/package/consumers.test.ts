@@ -283,7 +283,10 @@ const loadAll = (imports: readonly string[]): string =>
     )
     .join('\n')
 
-/** What a project hands from one file to another: the compiler has to name the type of each by the doors that it imports. */
+/**
+ * Values that a project exports from a file. The compiler must be able to name their types through the package's
+ * entries.
+ */
 const handedOn = `
 import * as p from 'portcullis'
 

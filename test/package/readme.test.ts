@@ -18,11 +18,11 @@ async function freePort(): Promise<string> {
   return String(port)
 }
 
-/** The steps whose description matches, and what they printed. */
+/** The output of the steps whose description matches. */
 const printedBy = (what: RegExp): string[] =>
   steps.filter((step) => what.test(step.what)).map(({ printed }) => printed)
 
-/** As it reads: without line breaks, and whatever id the request has. */
+/** The text without line breaks and request ids. */
 const inWords = (text: string): string =>
   text.replace(/\s+/g, ' ').replace(/\b[0-9a-f]{8}-[0-9a-f-]{27}\b/g, 'an id')
 

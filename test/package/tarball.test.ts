@@ -42,7 +42,7 @@ describe('the tarball', () => {
   })
 
   it('has at most 500 kB, and at most 3 MB on disk', () => {
-    // As `du` counts: a file takes whole blocks.
+    // Like `du`: a file occupies whole blocks.
     const onDisk = filesIn(packed.folder).reduce(
       (sum, name) => sum + Math.ceil(statSync(join(packed.folder, name)).size / 4_096) * 4_096,
       0,
@@ -56,7 +56,7 @@ describe('the tarball', () => {
     const sizeOf = (name: string): number => statSync(join(packed.folder, 'dist', 'cjs', name)).size
     const twins = readdirSync(join(packed.folder, 'dist', 'esm')).filter((name) => name.endsWith('.js'))
     expect(twins.length).toBeGreaterThan(50)
-    // A file of this size, and what tar puts ahead of it, are still within the 32 KB that gzip looks back.
+    // A file of this size and its tar header are within the 32 KB window of gzip.
     expect(twins.filter((name) => sizeOf(name) > 31_500).map((name) => `${name}: ${sizeOf(name)}`)).toEqual(
       [],
     )
@@ -76,7 +76,7 @@ describe('the tarball', () => {
       .filter(({ file, from }) => file === undefined && !from.startsWith('node:'))
       .map(({ from }) => /^(?:@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? '')
       .filter((name) => !Object.hasOwn(manifest.peerDependencies, name))
-    // The last two are those that cors imports.
+    // The last two are imported by cors.
     const contained = new Set([...imported, 'object-assign', 'vary'])
     const missing = [...contained].filter(
       (name) => !new RegExp(`\\n${name} \\d+\\.\\d+\\.\\d+, `).test(named),
@@ -119,17 +119,17 @@ describe('from git', () => {
   it('npm builds the package from the contents of the repository', async () => {
     const clone = await mkdtemp(join(tmpdir(), 'portcullis-clone-'))
     try {
-      // What a commit of this work tree would hold.
+      // The files that a commit of this work tree would contain.
       const list = await must('git', ['ls-files', '--cached', '--others', '--exclude-standard'], repository)
       const present = list.split('\n').filter((name) => name !== '' && name !== 'node_modules')
       for (const name of present) {
         await mkdir(dirname(join(clone, name)), { recursive: true })
         await cp(join(repository, name), join(clone, name)).catch((error: NodeJS.ErrnoException) => {
-          // Removed, and not yet committed.
+          // Removed, but not yet committed.
           if (error.code !== 'ENOENT') throw error
         })
       }
-      // npm has installed the devDependencies when it runs `prepare`.
+      // npm installs the devDependencies before it runs `prepare`.
       await symlink(join(repository, 'node_modules'), join(clone, 'node_modules'), 'dir')
       await must('npm', ['pack'], clone)
       const tarball = readdirSync(clone).find((name) => name.endsWith('.tgz')) ?? ''
@@ -156,7 +156,7 @@ describe('with TypeScript 5 and `moduleResolution: node`', () => {
       import { redisStore } from 'portcullis/redis'
       export const title: string = schema.title
       export const all: object[] = [${uses.join(', ')}]
-      // @ts-expect-error -- known, and not anything
+      // @ts-expect-error -- the type is known, and not any
       export const wrong: number = redisStore
       export const told = (policies: Parameters<typeof ipWhitelist>[0]['policies'], tell: (code: Decision['code']) => void) =>
         ipWhitelist({ policies, onReport: (decision) => tell(decision.code) })`,
@@ -188,7 +188,7 @@ describe('with TypeScript 5 and `moduleResolution: node`', () => {
   }, 300_000)
 })
 
-/** The compiler that attw brings along. One among the devDependencies would compete for the name `tsc`. */
+/** The TypeScript compiler of attw. One in the devDependencies would conflict with the name `tsc`. */
 function compilerFive(): string {
   const cli = createRequire(join(repository, 'node_modules', '@arethetypeswrong', 'cli', 'package.json'))
   const core = createRequire(cli.resolve('@arethetypeswrong/core'))

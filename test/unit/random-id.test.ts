@@ -19,7 +19,7 @@ describe('randomId', () => {
       const counts = new Map<string, number>()
       for (const id of ids) counts.set(id.charAt(place), (counts.get(id.charAt(place)) ?? 0) + 1)
       expect(counts.size).toBe(16)
-      // 625 each; ten standard deviations away.
+      // 625 of each are expected. The limit is ten standard deviations.
       for (const count of counts.values()) expect(Math.abs(count - 625)).toBeLessThan(250)
     }
   })

@@ -169,8 +169,8 @@ describe('the example server on Redis', () => {
           server.url,
         ]
         const before = await client.dbsize()
-        // On a machine that is busy some may be refused, because Redis did not answer in time. A refusal in place of a page
-        // that was begun closes its connection, with all that was sent behind it.
+        // On a busy machine, some requests may be refused because Redis did not answer in time. A refusal instead of a
+        // page that has begun closes its connection, with all requests sent after it.
         const {
           200: shown = 0,
           503: refused = 0,

@@ -15,7 +15,7 @@ import { startRedis, type RedisServer } from '../../support/redis.ts'
 const text = readFileSync(join(repository, 'examples', 'redis-acl', 'users.acl'), 'utf8')
 const page = readFileSync(join(repository, 'docs', 'redis.md'), 'utf8')
 
-/** The rules of a user behind name and password. */
+/** The ACL rules of a user after name and password. */
 function rulesOf(user: string): string[] {
   const line = new RegExp(`^user ${user} on #[0-9a-f]{64} (.*)$`, 'm').exec(text)?.[1]
   if (line === undefined) throw new Error(`users.acl has no user ${user}`)
@@ -38,7 +38,7 @@ let server: RedisServer
 let admin: Redis
 const clients: Redis[] = []
 beforeAll(async () => {
-  // As an operator does: a file of users that the server reads when it starts.
+  // Like an operator: a file of users that the server reads at its start.
   const users = text.replace(/^user default .*$/m, 'user default on nopass ~* &* +@all')
   server = await startRedis({ args: ['--aclfile', 'users.acl'], files: { 'users.acl': users } })
   admin = new Redis({ port: server.port, disconnectTimeout: 50 })
@@ -64,7 +64,7 @@ async function connect(name: string, rules: readonly string[]): Promise<Redis> {
   return client
 }
 
-/** What each role does, step by step; the names of the steps that fail. */
+/** The work of each role. Resolves with the names of the steps that fail. */
 const WORK: Readonly<
   Record<string, (client: Redis) => Promise<Readonly<Record<string, () => Promise<unknown>>>>>
 > = {
@@ -142,7 +142,7 @@ const WORK: Readonly<
 }
 const KEY_OF_B = { ...KEY, id: 'b', secret: randomBytes(32).toString('base64') }
 
-/** Soon, or not at all for want of a right. */
+/** Waits for the feed, which fails if a right is missing. */
 async function feedRuns(source: PolicySource): Promise<void> {
   for (let tries = 0; tries < 50; tries += 1) {
     if (source.status().feed === 'whole') return
@@ -159,7 +159,10 @@ async function failuresOf(role: string, client: Redis): Promise<string[]> {
   return failed
 }
 
-/** A feed that was cut, a spool that was left, an import that was ended: other tests bring them about. */
+/**
+ * Commands used only after a fault, such as a broken feed, a remaining spool or an interrupted import. Other tests
+ * cause these.
+ */
 const AFTER_A_FAULT: ReadonlySet<string> = new Set(['xrange', 'hget', 'ttl'])
 
 describe('examples/redis-acl/users.acl', () => {
@@ -180,7 +183,7 @@ describe('examples/redis-acl/users.acl', () => {
       await admin.call('CONFIG', 'RESETSTAT')
       expect(await failuresOf(role, client)).toEqual([])
       expect(await admin.call('ACL', 'LOG')).toEqual([])
-      // Scripts count with what they call.
+      // Scripts count with the commands that they call.
       const used = new Set(
         [...String(await admin.call('INFO', 'commandstats')).matchAll(/^cmdstat_(\w+):/gm)].map(
           ([, name = '']) => name,
@@ -192,7 +195,7 @@ describe('examples/redis-acl/users.acl', () => {
     },
   )
 
-  /** What each must not be able to do, whatever code it runs. */
+  /** Actions that each role must not be able to do, with any code. */
   const forbidden: [string, readonly string[][]][] = [
     [
       'portcullis-web',

@@ -13,7 +13,7 @@ import { freshPrefix, PATIENT, startRedis, type RedisServer } from '../../suppor
 
 const page = readFileSync(resolve(repository, 'docs/redis.md'), 'utf8')
 
-/** What docs/redis.md tells people to allow; the tests use just that. */
+/** The rules in docs/redis.md, which the tests use unchanged. */
 function rulesOf(user: string): string[] {
   const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(page)?.[1]
   if (line === undefined) throw new Error(`docs/redis.md has no ACL line for ${user}`)
@@ -49,7 +49,7 @@ function connect(username: string): Redis {
   return client
 }
 
-/** Below the prefix that the users of docs/redis.md may touch. */
+/** A prefix that the users in docs/redis.md may access. */
 const prefix = (): string => `portcullis:${freshPrefix()}`
 
 policyStoreContract('Redis with the rights of a dashboard', { describe, it }, async () => {
@@ -70,7 +70,7 @@ namedListContract('Redis with the rights of a dashboard', { describe, it }, asyn
   return { store, dispose: () => store.close() }
 })
 
-/** Everything that guards and a dashboard do; the names of what did not work. */
+/** Does everything that guards and a dashboard do. Resolves with the names of failed steps. */
 async function failuresOf(user: string, all: boolean, patience = 60_000): Promise<string[]> {
   const own = prefix()
   const writer = redisStore(admin, { prefix: own, vault })
@@ -78,7 +78,7 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
   const client = connect(user)
   const failed: string[] = []
   const onError = ({ message }: Error): void => {
-    // Not of being cut off, which is part of it.
+    // Ignores disconnects, which are part of the test.
     if (message.startsWith('Redis refused')) failed.push(message)
   }
   const store = redisStore(client, { prefix: own, vault, onError })
@@ -127,7 +127,7 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
   return failed
 }
 
-/** What the work prints, which is ioredis telling what it was not allowed to do. */
+/** The output of the work, in which ioredis reports forbidden commands. */
 async function printed(work: () => Promise<void>): Promise<string> {
   const { warn, error } = console
   let text = ''
@@ -140,7 +140,7 @@ async function printed(work: () => Promise<void>): Promise<string> {
   return text
 }
 
-/** The commands that Redis itself says it has refused to a user. */
+/** The commands that Redis has refused to a user, from its ACL log. */
 async function refusedTo(user: string): Promise<string[]> {
   const log = (await admin.call('ACL', 'LOG', 200)) as unknown[][]
   const entries = log.map((entry) =>

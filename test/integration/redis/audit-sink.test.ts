@@ -150,7 +150,7 @@ describe('redisAuditSink', () => {
         (error: unknown) => error,
       )
       if (failure === undefined) break
-      // The sink may still be answering what it was asked before.
+      // The sink may still be answering earlier calls.
       expect(failure).toBeInstanceOf(UnavailableError)
       expect(flushes).toBeLessThan(20)
       await sleep(500)
@@ -169,7 +169,7 @@ describe('redisAuditSink', () => {
   })
 
   it('works on a Cluster', async () => {
-    // The servers of a Cluster talk on a port 10 000 higher, which not every port has.
+    // The servers of a Cluster also use a port that is 10,000 higher, which must exist.
     const args = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']
     let node: RedisServer | undefined
     for (let attempt = 1; node === undefined; attempt += 1) {

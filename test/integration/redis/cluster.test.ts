@@ -20,7 +20,7 @@ afterAll(async () => {
   await servers.stop()
 })
 
-/** A client whose time-outs would cut blocking reads off, as a careful user has it, or one that waits. */
+/** A client whose timeouts would end blocking reads, like that of a careful user, or a patient one. */
 function connect(patient = false): Cluster {
   const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
   const cluster = new Cluster(nodes, {
@@ -53,7 +53,7 @@ nonceStoreContract('Redis Cluster', { describe, it }, async () => {
     maxPerApp: 320,
     commandTimeout: PATIENT,
   })
-  // Not all parts are full when the first one is.
+  // Not all partitions are full when the first one is.
   return { nonces, maxPerApp: 320, dispose() {} }
 })
 

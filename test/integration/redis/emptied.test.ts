@@ -6,7 +6,7 @@ import { redisStore } from 'portcullis/redis'
 import { eventually, startProcess, type PolicyProcess } from '../../support/policy-process.ts'
 import { askRedis, freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 
-/** A connection of clients to whichever server is the master, as a virtual address gives it. */
+/** A virtual address, at which clients reach the current master. */
 interface Address {
   readonly port: number
   moveTo(port: number): void
@@ -43,7 +43,7 @@ async function startAddress(first: number): Promise<Address> {
   }
 }
 
-/** The reader of the feed looks for a gap at least this often, in milliseconds. */
+/** The maximum interval in which the feed reader checks for a gap, in milliseconds. */
 const NOTICED_AFTER = 2_500
 
 let master: RedisServer
@@ -75,7 +75,7 @@ function connect(port: number): Redis {
   return client
 }
 
-/** A process that has `a` in memory, beside a store that holds `a` and `b`. */
+/** A process with `a` in memory, and a store with `a` and `b`. */
 async function startWithApps(): Promise<{ process: PolicyProcess; prefix: string }> {
   const prefix = freshPrefix()
   const process = startProcess(connect(address.port), prefix, 'a')

@@ -27,7 +27,7 @@ const APP = 'app'
 const COLD = Array.from({ length: 20 }, (_, index) => `cold-${index}`)
 const HOW_MANY_KEYS_LOAD_SLOWLY = 3_000
 
-/** What the tests of one fault work with. */
+/** The environment of the tests of a fault. */
 interface Scene {
   readonly prefix: string
   /** The keys of the app and of the feed. */
@@ -40,13 +40,13 @@ interface Fault {
   connect(): Redis | Cluster
   begin(scene: Scene): Promise<void> | void
   end(scene: Scene): Promise<void> | void
-  /** Whether apps can be read while it lasts. */
+  /** Whether apps can be read during the fault. */
   readonly reads: boolean
-  /** Whether apps can be written while it lasts. */
+  /** Whether apps can be written during the fault. */
   readonly writes: boolean
-  /** Whether it ends by itself, so that what is said of reads and writes is true at last and not at once. */
+  /** Whether the fault ends by itself, so that `reads` and `writes` apply in the end and not at once. */
   readonly passes?: boolean
-  /** Whether a write that was acknowledged may be gone afterwards. */
+  /** Whether an acknowledged write may be lost. */
   readonly loses?: boolean
 }
 
@@ -139,7 +139,7 @@ const faults: readonly Fault[] = [
     reads: true,
     writes: true,
     passes: true,
-    // Redis replicates behind its acknowledgement: see docs/redis.md.
+    // Redis replicates after acknowledging: see docs/redis.md.
     loses: true,
   },
   {
@@ -162,7 +162,7 @@ const faults: readonly Fault[] = [
     title: 'Redis is loading its data',
     connect: direct,
     async begin() {
-      // One key takes a millisecond, so that loading takes some seconds.
+      // Each key takes a millisecond, so loading takes several seconds.
       const filler = Array.from({ length: HOW_MANY_KEYS_LOAD_SLOWLY }, (_, index) => [`filler:${index}`, 'x'])
       await ask('MSET', ...filler.flat())
       await ask('CONFIG', 'SET', 'key-load-delay', 1_000, 'loading-process-events-interval-bytes', 1_024)
@@ -236,7 +236,7 @@ const faults: readonly Fault[] = [
 const describeAnswers = (answers: readonly Answer[]): string =>
   [...new Set(answers.map(({ what }) => String(what)))].join(', then ')
 
-/** Writes one app as fast as it can, and knows the last revision that was acknowledged. */
+/** Writes an app as fast as possible, and records the last acknowledged revision. */
 function writeUnderLoad(store: RedisStore): { readonly acknowledged: number; stop(): Promise<void> } {
   let acknowledged = 0
   let stopped = false
@@ -336,7 +336,7 @@ describe.each(faults)('when $title', ({ connect, begin, end, reads, writes, pass
         const revisions = answers.flatMap(({ what }) => (typeof what === 'number' ? [what] : []))
         expect(revisions).toEqual(revisions.toSorted((a, b) => a - b))
         expect(answers.filter(({ what }) => what === 'unknown')).toEqual([])
-        // One read, or one that was joined: 500 ms, and what a busy machine adds.
+        // One read, alone or joined, takes at most 500 ms, plus a margin for a busy machine.
         expect(Math.max(...answers.map(({ took }) => took))).toBeLessThan(2_000)
       }
       expect(cold.filter(({ what }) => what === 'unknown')).toEqual([])

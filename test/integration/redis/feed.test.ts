@@ -20,7 +20,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-/** With settings that would cut blocking reads off, as a careful user has them. */
+/** A client whose timeouts would end blocking reads, like that of a careful user. */
 function connect(options: object = {}): Redis {
   const client = new Redis({
     port: server.port,
@@ -40,7 +40,7 @@ function open(prefix: string, options: object = {}, client: Redis = connect()): 
   return store
 }
 
-/** What a listener hears, in order, and when it last heard something. */
+/** The calls of a listener in order, and the time of the last one. */
 function listen(store: RedisStore): { readonly heard: string[]; leave(): void } {
   const heard: string[] = []
   const leave = store.watch?.({
@@ -59,7 +59,7 @@ async function eventually(condition: () => boolean | Promise<boolean>, limit = 6
   }
 }
 
-/** As when a replica takes over that the newest entry had not reached, and another was announced since. */
+/** Simulates the failover to a replica that lacks the newest entry, followed by another announcement. */
 async function dropNewest(client: Redis, feed: string): Promise<void> {
   const [newest] = await client.xrevrange(feed, '+', '-', 'COUNT', 1)
   await client.xdel(feed, newest?.[0] ?? '')
@@ -274,7 +274,7 @@ describe('a lost connection', () => {
     expect(await store.read('a')).toBeUndefined()
     await own.kill()
     await eventually(() => client.status !== 'ready')
-    // Far less than one of them would have to wait for a connection.
+    // Much less than the time that one of them would wait for a connection.
     const reads = Promise.allSettled(Array.from({ length: 1_000 }, () => store.read('a')))
     const results = await within(5_000, reads)
     for (const result of results) expect(result).toMatchObject({ status: 'rejected' })

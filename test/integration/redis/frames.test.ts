@@ -14,7 +14,7 @@ import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 import { fieldEvent } from '../../unit/audit/events.ts'
 
-/** Frames of one writer: each with so many events, of these people in turn. */
+/** Frames of one writer, each with this many events about these people in turn. */
 function framesOf(
   writer: string,
   counts: readonly number[],
@@ -138,7 +138,7 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
     )
     await store.removeStart(startAt(all.at(-1)?.place ?? ''))
     expect(await store.readPerson('alice', undefined, 10)).toEqual([])
-    // The numbers go on: what was removed is not taken for missing.
+    // The numbers continue: removed frames do not count as missing.
     expect(await store.head('w')).toBe(10)
   })
 })
@@ -192,7 +192,7 @@ describe('redisFrames', () => {
     expect(own).toHaveLength(650)
     expect(await placesOf(64)).toEqual(own)
     expect(await placesOf(1_000)).toEqual(own)
-    // What comes between two pages is found too.
+    // Frames that arrive between two pages are found too.
     const first = await store.readPerson('alice', undefined, 600)
     await store.append(framesOf('v', [1, 1], ['alice']))
     expect(await store.readPerson('alice', first.at(-1)?.place, 600)).toHaveLength(52)
@@ -221,7 +221,7 @@ describe('redisFrames', () => {
     await store.append(framesOf('w', [1, 1, 1, 1, 1, 1]))
     const before = await store.read(undefined, 10)
     const lost = before.at(-1)?.place ?? ''
-    // As after a crash that has taken the last two.
+    // As after a crash that has lost the last two.
     const time = before[3]?.place.split('-')[0] ?? ''
     await redis.hset(`${prefix}{audit}:log`, { size: `4 ${time}`, 'w:w': 4 })
     await new Promise((resolve) => setTimeout(resolve, 5))

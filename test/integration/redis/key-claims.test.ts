@@ -29,7 +29,7 @@ function killedBeforeWriting(): RedisClient {
 
 const withKey = (appId: string) => ({ policy: { appId }, keys: [KEY] })
 
-/** Makes every claim below the prefix as old as one that a crash has left behind. */
+/** Makes every claim with the prefix as old as one left by a crash. */
 async function makeOld(prefix: string): Promise<number> {
   const names = await client.keys(`${prefix}key:*`)
   for (const name of names) {
@@ -85,7 +85,7 @@ describe('the keys of apps in Redis', () => {
     const prefix = freshPrefix()
     await expect(open(prefix, [oldKey], killedBeforeWriting()).write(withKey('a'), 0)).rejects.toThrow()
     const store = open(prefix)
-    // The process may be alive, and only slow.
+    // The process may only be slow.
     await expect(store.write(withKey('b'), 0)).rejects.toThrow(PolicyError)
     expect(await makeOld(prefix)).toBe(1)
     await store.write(withKey('b'), 0)

@@ -14,9 +14,9 @@ import { eventually } from '../../support/policy-process.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 
 interface Setting {
-  /** Of this process, which writes. */
+  /** The store of this process, which writes. */
   readonly store: ManagedPolicyStore & ListStore
-  /** What the servers are told to find the same store. */
+  /** The arguments with which servers open the same store. */
   readonly place: readonly string[]
   close(): Promise<unknown>
 }
@@ -78,7 +78,7 @@ for (const [name, open] of Object.entries(settings)) {
       return response.status
     }
 
-    /** Waits until all servers answer so. */
+    /** Waits until all servers answer with this status. */
     async function answers(address: string, status: number): Promise<void> {
       for (const port of ports)
         await eventually(`${address}: ${status}`, async () => (await ask(port, address)) === status)
@@ -115,7 +115,7 @@ for (const [name, open] of Object.entries(settings)) {
           ] as const) {
             const asked = Date.now()
             const status = await ask(port, address)
-            // Between the two looks at the clock either is right.
+            // Between the two readings of the clock, both are right.
             const right = Date.now() < moment ? [before] : asked >= moment ? [after] : [before, after]
             if (!(right as number[]).includes(status)) early.push([asked - moment, address, status])
           }
@@ -138,7 +138,7 @@ for (const [name, open] of Object.entries(settings)) {
         for (let asked = 0; !done; asked += 1) {
           const always = await ask(port, '192.0.2.1')
           if (always !== 200) wrong.push(`the address of every list: ${always}`)
-          // An address of an older list than one that was met must not be met again.
+          // After a newer list has been seen, an older one must not be seen again.
           const number = asked % (current + 1)
           const status = await ask(port, `198.51.100.${number}`)
           if (status === 200 && number < newest) wrong.push(`${number} after ${newest}`)

@@ -34,13 +34,13 @@ afterAll(() => {
 type Client = ReturnType<typeof create>
 
 interface Settings {
-  /** Of version 6, unless said otherwise. */
+  /** `createClient` of the tested version. Default: version 6. */
   readonly make?: typeof createClient
   readonly [option: string]: unknown
 }
 
 function create({ make = createClient, ...options }: Settings = {}) {
-  // By default it waits up to two seconds between its tries, which `destroy` does not end: the worker would stay open.
+  // By default it waits up to two seconds between attempts. `destroy` does not end this, so the worker would not exit.
   const socket = { reconnectStrategy: 50, ...(options['socket'] as object | undefined) }
   const client = make({ url: sharedRedisUrl(), ...options, socket })
   client.on('error', () => undefined)
@@ -62,7 +62,7 @@ function open(redis: RedisClient, prefix: string, options: object = {}): RedisSt
   return store
 }
 
-/** Waits for a condition, and fails when it does not come true in time. */
+/** Waits for a condition, and fails if it does not become true in time. */
 async function eventually(condition: () => boolean | Promise<boolean>, limit = 60_000): Promise<void> {
   const until = Date.now() + limit
   while (!(await condition())) {
@@ -170,7 +170,7 @@ describe('the change feed through node-redis', () => {
       expect(await policies.load('a')).toMatchObject({ revision: 2 })
       expect(errors).not.toHaveLength(0)
       for (const error of errors) expect(error).toBeInstanceOf(UnavailableError)
-      // The user's own connection has nothing to do with it.
+      // The user's own connection is not affected.
       expect(await client.sendCommand(['CLIENT', 'ID'])).toBe(id)
     } finally {
       policies.close()
@@ -190,7 +190,7 @@ describe('the change feed through node-redis', () => {
       for (const count of steps) {
         const store = open(redis, freshPrefix())
         store.watch?.({ changed() {}, broken() {}, restored() {} })
-        // In the middle of connecting, at every step of it, and after.
+        // During every step of connecting, and afterwards.
         for (let step = 0; step < count; step += 1) await nextStep()
         store.close()
       }
@@ -239,7 +239,7 @@ describe('node-redis under faults', () => {
       server.pause()
       const read = store.read('a')
       await expect(within(1_000, read)).rejects.toThrow('Redis did not answer within 100 ms (HMGET)')
-      // Until the feed has given up connecting, too.
+      // Waits until the feed has also given up connecting.
       await sleep(5_000)
       server.resume()
       await eventually(() => policies.status().feed === 'whole')
@@ -278,7 +278,7 @@ describe('node-redis under faults', () => {
     const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 200 })
     client.connect().catch(() => undefined)
     await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
-    // Once it has failed, nothing is queued any more.
+    // After a failure, commands are no longer queued.
     await once(client, 'reconnecting')
     await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
     client.destroy()
@@ -303,7 +303,7 @@ describe('node-redis under faults', () => {
       leave?.()
       const nonces = redisNonces(fromNodeRedis(admin))
       await failsWith(nonces.claim('a', 'n', Date.now() + 1_000), 'NOPERM', errors)
-      // The connection of the feed must give its password itself.
+      // The connection of the feed must authenticate itself.
       await admin.sendCommand(['CONFIG', 'SET', 'requirepass', 'another-secret'])
       const leaveAgain = store.watch?.({ changed() {}, broken() {}, restored() {} })
       await eventually(() => String(errors.at(-1)).includes('WRONGPASS'))
@@ -473,13 +473,13 @@ describe('a Cluster through node-redis', () => {
   })
 })
 
-/** How many connections the server has. */
+/** The number of connections to the server. */
 async function connections(client: Client): Promise<number> {
   const list = String(await client.sendCommand(['CLIENT', 'LIST', 'TYPE', 'NORMAL']))
   return list.trim().split('\n').length
 }
 
-/** Cuts the connection that waits in a blocking read, as soon as there is one. */
+/** Closes the connection with a blocking read as soon as there is one. */
 async function cutFeed(client: Client): Promise<void> {
   await eventually(async () => {
     const list = String(await client.sendCommand(['CLIENT', 'LIST'])).split('\n')

@@ -61,7 +61,7 @@ describe('redisNonces', () => {
     const client = shared()
     const prefix = freshPrefix()
     const window = 2 * 300_000
-    // What the claim itself may take belongs to the time that a nonce is remembered.
+    // A nonce is stored for longer by the maximum duration of the claim itself.
     const patient = redisNonces(client, { prefix, commandTimeout: PATIENT })
     await patient.claim('a', 'n', Date.now() + window)
     const [key = ''] = await client.keys(`${prefix}nonce:*`)
@@ -118,7 +118,7 @@ describe('redisNonces', () => {
       expect(await nonces.claim('a', `${count}`, now + 60_000)).toBe(false)
     }
     await expect(nonces.claim('a', 'more', now + 60_000)).rejects.toThrow('no room for more than 20')
-    // The lifetime, half a minute for the clocks, and one of 16 spans.
+    // The lifetime, half a minute for clock differences, and one of 16 spans.
     now += (60_000 + 30_500) * (17 / 16)
     expect(await nonces.claim('a', 'more', now + 60_000)).toBe(true)
   })
@@ -208,7 +208,7 @@ interface Fault {
   connect(): Redis | Cluster
   begin(): Promise<unknown> | void
   end(): Promise<unknown> | void
-  /** Whether what was claimed before is gone afterwards: these servers keep nothing on disk. */
+  /** Whether earlier claims are lost, because these servers store nothing on disk. */
   readonly loses?: boolean
 }
 
@@ -337,7 +337,7 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
       const sign = (): Promise<Record<string, string>> =>
         signRequest({ method: 'GET', url: origin, headers: { 'x-app-id': APP } }, signer)
       const send = async (headers: Record<string, string>): Promise<Answer> => {
-        // 250 ms, and what a busy machine adds.
+        // 250 ms, plus a margin for a busy machine.
         const response = await within(2_000, fetch(origin, { headers }))
         const { code } = (await response.json()) as { code?: string }
         return { status: response.status, code, retryAfter: response.headers.get('retry-after') }
@@ -351,7 +351,7 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
       try {
         await begin()
         for (let round = 0; round < 3; round += 1) {
-          // A Redis that can still be read knows what was used.
+          // A Redis that is still readable knows the used nonces.
           expect(['NONCES_UNAVAILABLE', 'SIGNATURE_REPLAYED']).toContain((await send(before)).code)
           for (const answer of await Promise.all(fresh.map(send))) {
             expect(answer).toMatchObject({ status: 503, code: 'NONCES_UNAVAILABLE' })
@@ -366,7 +366,7 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
 
       await eventually('requests pass again', async () => (await send(await sign())).status === 200)
       expect(await send(await sign())).toMatchObject({ status: 200 })
-      // Claims that were given up may have been made; more than once they are not.
+      // Abandoned claims may have succeeded, but only once.
       const codesOf = async (signed: readonly Record<string, string>[]): Promise<string[]> =>
         (await Promise.all(signed.map(send))).map(({ code }) => code ?? 'passed')
       const codes = await codesOf([...fresh, ...fresh])

@@ -91,7 +91,7 @@ describe('all six guards with Redis', () => {
         if (fault === 'killed') await server.kill()
         else server.pause()
         try {
-          // At first the policy is fresh and the nonce cannot be claimed; later the policy is too old.
+          // At first the policy is fresh and only the nonce cannot be claimed. Later the policy is too old.
           for (const wait of [0, 1_500]) {
             await sleep(wait)
             const response = await within(3_000, call(origin))

@@ -24,7 +24,7 @@ const appKey = (id: string) => ({
   secret: randomBytes(32).toString('base64'),
 })
 
-/** All that lies below a prefix, as text. */
+/** All data with a prefix, as text. */
 async function contents(prefix: string): Promise<string> {
   const found: string[] = []
   for (const key of await redis.keys(`${prefix}*`)) {
@@ -86,7 +86,7 @@ describe('Redis whose vault has a new key', () => {
     ])
     expect([report.done, report.sealedBy]).toEqual([true, { 'key-b': 267 }])
     expect(await contents(prefix)).not.toContain('key-a')
-    // Again there is nothing to do.
+    // A second run has nothing to do.
     expect((await reseal({ vault: both, holders })).places.map(({ resealed }) => resealed)).toEqual([
       0, 0, 0, 0, 0,
     ])
@@ -100,7 +100,7 @@ describe('Redis whose vault has a new key', () => {
       expect(entries).toMatchObject([{ note: 'desk' }])
     expect(await fields(after).open('ada', 'email', sealed)).toBe('ada@example.org')
     expect(await audited(after).pseudonymsOf('name-of-ada')).toEqual([pseudonym])
-    // Nobody else gets a key that an app has: the fingerprints have come along.
+    // The fingerprints were moved too, so no other app can get an existing key.
     await expect(rotated.write({ policy: { appId: 'other' }, keys: [keys[7] as never] }, 0)).rejects.toThrow(
       'of app `app-7`',
     )
@@ -118,7 +118,7 @@ describe('Redis whose vault has a new key', () => {
     const [report] = await Promise.all([
       reseal({ vault: both, holders: [store] }),
       ...Array.from({ length: 20 }, (_, at) =>
-        // A process that has not got the new key yet.
+        // A process that does not have the new key yet.
         old.write({ policy: { appId: `app-${at}` }, keys: [{ ...second, id: `second-${at}` }] }, 1),
       ),
     ])

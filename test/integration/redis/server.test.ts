@@ -10,7 +10,7 @@ async function ask<T>(url: string, question: (redis: Redis) => Promise<T>): Prom
     commandTimeout: 200,
     disconnectTimeout: 50, // ioredis keeps a timer of this length for a connection that is already closed
   })
-  redis.on('error', () => {}) // the rejected command says it
+  redis.on('error', () => {}) // the rejected command reports it
   try {
     await redis.connect()
     return await question(redis)

@@ -46,7 +46,7 @@ function open(client: Redis, prefix: string, options: object = {}): RedisStore {
 
 const fresh = (): string => `test:${randomUUID()}:`
 
-/** Waits for a condition, and fails when it does not come true in time. */
+/** Waits for a condition, and fails if it does not become true in time. */
 async function eventually(condition: () => boolean | Promise<boolean>, limit = 60_000): Promise<void> {
   const until = Date.now() + limit
   while (!(await condition())) {
@@ -96,7 +96,7 @@ describe('redisStore', () => {
     ])
     const secret = Buffer.from(KEY.secret, 'base64')
     for (const name of names) {
-      // The value as Redis would hand it to a replica, names of keys included.
+      // The value as Redis would send it to a replica, including the key names.
       const text = `${name} ${JSON.stringify(await readAny(client, name))}`
       expect(text).not.toContain(KEY.secret)
       expect(text).not.toContain(secret.toString('hex'))
@@ -200,7 +200,7 @@ describe('redisStore', () => {
     await store.write({ policy: { appId: 'a' } }, 1)
     await sleep(50)
     await policies.load('a')
-    // What another process writes, without its announcement.
+    // A write of another process without its announcement.
     await client.hset(`${prefix}app:{a}`, 'revision', '9')
     await client.del(`${prefix}{feed}`, `${prefix}{feed}:number`)
     await open(connect(), prefix).write({ policy: { appId: 'b' } }, 0)

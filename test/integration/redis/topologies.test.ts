@@ -35,7 +35,7 @@ afterAll(async () => {
   await Promise.all([sentinel, overTls, withPassword].map((server) => server.stop()))
 })
 
-/** How a user's client reaches each of them. */
+/** The client of a user for each topology. */
 const topologies: readonly { readonly name: string; connect(): Redis }[] = [
   {
     name: 'Sentinel',
@@ -60,7 +60,7 @@ function open(connect: () => Redis): Redis {
 }
 
 for (const { name, connect } of topologies) {
-  // One client for all tests, as an app has one.
+  // One client for all tests, like in an app.
   let client: Redis | undefined
   policyStoreContract(`Redis with ${name}`, { describe, it }, async () => {
     client ??= open(connect)

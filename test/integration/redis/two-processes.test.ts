@@ -88,7 +88,7 @@ describe('two processes and 1,000 random changes', () => {
   }
 })
 
-/** Cuts the connections on which the processes wait for changes. */
+/** Closes the connections on which the processes wait for changes. */
 async function cutFeeds(): Promise<void> {
   const list = String(await askRedis(server.port, 'CLIENT', 'LIST'))
   for (const [, id = ''] of list.matchAll(/^id=(\d+) .*cmd=xread/gm))

@@ -15,7 +15,7 @@ afterAll(() => client.disconnect())
 type Call = (command: string, ...args: (string | number)[]) => Promise<unknown>
 const pass: Call = (command, ...args) => client.call(command, ...args)
 
-/** The client with something in the way of its commands. */
+/** The client with a function that intercepts its commands. */
 function through(call: Call, isCluster = false): RedisClient {
   return { status: 'ready', isCluster, duplicate: () => client.duplicate(), call }
 }
@@ -148,7 +148,7 @@ describe('the history in Redis', () => {
     await store.write(withDomains('https://x.example'), 0)
     await store.write(withDomains('https://y.example'), 1)
     await client.del(`${prefix}app:{a}`)
-    // Not that there is no such app: that would be final to its callers.
+    // Not "no such app", which would be final for its callers.
     await expect(store.read('a')).rejects.toThrow(UnavailableError)
     expect(await store.write(withDomains('https://z.example'), 0)).toBe(3)
     expect((await store.history('a')).map(({ revision }) => revision)).toEqual([3, 2, 1])

@@ -18,7 +18,7 @@ type Europe = {
 }
 
 interface Value {
-  /** Who has written, each on top of what it had read. */
+  /** The writers, each of which replaced the revision that it had read. */
   readonly by: readonly string[]
 }
 
@@ -56,7 +56,7 @@ afterAll(async () => {
   }
 })
 
-/** A process that asks the locations in this order. */
+/** A process that uses the locations in this order. */
 function open(name: string, order: readonly string[], away?: string): void {
   const made = regionalStore({
     regions: regions({ jurisdictions: { europe: { locations: order, countries: '*' } } } as never),
@@ -69,7 +69,7 @@ function open(name: string, order: readonly string[], away?: string): void {
   stores.set(name, made as unknown as RegionalStore<Europe>)
 }
 
-/** Until it knows its locations, and its first sweep has ended. */
+/** Waits until a process knows its locations, and its first sweep has ended. */
 async function warm(name: string): Promise<void> {
   await stores.get(name)?.in('europe').get('europe_0')
   await schedule.quiet()
@@ -90,7 +90,7 @@ function places(actor: string): readonly [london: Place, frankfurt: Place] {
   return made as unknown as readonly [Place, Place]
 }
 
-/** Writes on top of what the actor has read: before all others where `revision` is given. */
+/** Writes over the revision that the actor has read, or over `revision`. */
 function writer(
   store: string,
   name: string,

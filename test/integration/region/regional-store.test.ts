@@ -34,7 +34,7 @@ let number = 0
 const european = (): `europe_${string}` => `europe_${(number += 1)}`
 const american = (): `world_${string}` => `world_${(number += 1)}`
 
-/** What the server of a place has of an id. */
+/** The copy of an id on the server of a location. */
 async function copyAt(place: PlaceName, id: string): Promise<Record<string, string> | undefined> {
   for (const key of (await places.ask(place, 'KEYS', `*:${id}`)) as string[]) {
     const flat = (await places.ask(place, 'HGETALL', key)) as string[]
@@ -45,7 +45,7 @@ async function copyAt(place: PlaceName, id: string): Promise<Record<string, stri
   return undefined
 }
 
-/** Whether every text of a place's keys and values lacks this one. */
+/** Whether this text is missing in all keys and values of a location. */
 async function isNowhereAt(place: PlaceName, text: string): Promise<boolean> {
   const keys = (await places.ask(place, 'KEYS', '*')) as string[]
   for (const key of keys) {
@@ -257,7 +257,7 @@ describe('when a location is unreachable', () => {
     await europe.put(id, { n: 2 }, 1)
     places.relays.london.freeze()
     places.relays.frankfurt.thaw()
-    // Frankfurt answers, and what it has is old.
+    // Frankfurt answers, but its data is old.
     for (let time = 0; time < 3; time += 1) await expect(europe.get(id)).rejects.toThrow(UnavailableError)
     expect(store.status().slice(0, 2)).toMatchObject([{ condition: 'away' }, { condition: 'behind' }])
     places.relays.london.thaw()
@@ -295,7 +295,7 @@ describe('when a location is unreachable', () => {
     await opened.store.in('europe').put(id, { n: 2 }, 1)
     opened.store.close()
     places.relays.london.thaw()
-    // London is behind, and this process does not know it.
+    // London is behind, but this process does not know it.
     await expect(stale.store.in('europe').put(id, { n: 'on an old record' }, 1)).rejects.toMatchObject({
       code: 'REVISION_CONFLICT',
       actual: 2,
@@ -332,7 +332,7 @@ describe('when a location is unreachable', () => {
     const [key] = (await places.ask('london', 'KEYS', `*:${id}`)) as [string]
     const before = (await places.ask('london', 'HGETALL', key)) as string[]
     await europe.put(id, { n: 2 }, 1)
-    // As after `kill -9` where the end of the append-only file was not written yet.
+    // As after `kill -9` before the end of the append-only file was written.
     await places.ask('london', 'HSET', key, ...before)
     expect(await copyAt('london', id)).toMatchObject({ revision: '1' })
     places.relays.london.cut()
@@ -346,7 +346,7 @@ describe('when a location is unreachable', () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { name: 'kept' }, 0)
-    // As long after the write: nothing is owed any more.
+    // As long after the write: nothing is owed.
     for (const key of (await places.ask('frankfurt', 'KEYS', '*owed*')) as string[])
       await places.ask('frankfurt', 'DEL', key)
     await places.servers.london.kill() // which keeps nothing on disk
@@ -408,13 +408,13 @@ describe('a repair that takes long', () => {
   it('does not block anyone: a read is refused before it has ended, and answered afterwards', async () => {
     await allCurrent(opened)
     const id = european()
-    // With keys that no other store looks after.
+    // With keys that no other store repairs.
     const prefix = 'slow:'
     const keys = createKeyspace(prefix)
     const writer = await places.open({ prefix, commandTimeout: 10_000, checkEvery: 60_000 })
     await writer.store.in('europe').put(id, { name: 'kept' }, 0)
     writer.close()
-    // Each lacks something of the other, and what Frankfurt owes is compared in twenty rounds.
+    // Each lacks something of the other. Comparing what Frankfurt owes takes twenty rounds.
     const owed = Array.from({ length: 20 * 500 }, (_, at) => `europe_owed${at}`)
     await places.ask('frankfurt', 'SADD', keys.owed('0', 'london'), ...owed)
     await places.ask('frankfurt', 'HSET', keys.behind, 'london', 1)
@@ -484,7 +484,7 @@ describe('two processes that write to one record at different locations first', 
     const ids = Array.from({ length: 100 }, european)
     for (const id of ids) await opened.store.in('europe').put(id, { by: 'nobody' }, 0)
     const writers = { one: opened.store.in('europe'), other: other.in('europe') }
-    // Each knows where everything is, so that both write at once.
+    // Each knows all locations, so that both write at once.
     for (const writer of Object.values(writers)) await writer.get('europe_0')
     const acknowledged = await Promise.all(
       ids.map(async (id) => {
@@ -623,7 +623,7 @@ describe('a move', () => {
 })
 
 describe('a planted note of a move', () => {
-  /** Writes a note as `move` does, past the store. */
+  /** Writes a note like `move`, bypassing the store. */
   async function plant(at: readonly PlaceName[], name: string, value: string): Promise<() => Promise<void>> {
     const keys = createKeyspace()
     const id = `moves:${name}`
@@ -721,17 +721,17 @@ describe('moves that are interrupted repeatedly', () => {
               .get(id as never)
               .then(
                 (found) => found !== undefined,
-                // "Not now" is no "there is no such person".
+                // "Unavailable" is different from "no such person".
                 () => true,
               )
-          // Once the new home serves, the old one never does again.
+          // After the new home serves the person, the old one must never do so again.
           const atNew = await store
             .in('europe')
             .get(target as `europe_${string}`)
             .catch(() => undefined)
           if (atNew !== undefined && (await store.in('world').get(source as `world_${string}`)) !== undefined)
             problems.push(`${source} has two homes`)
-          // Once the old home does not serve, the new one does, or says that it will.
+          // After the old home has stopped, the new one serves the person, or is about to.
           if (!(await isServed(source)) && !(await isServed(target))) problems.push(`${source} has no home`)
         }
         await new Promise((resolve) => setImmediate(resolve))
@@ -744,7 +744,7 @@ describe('moves that are interrupted repeatedly', () => {
         await store.move(id, 'europe').catch(() => undefined)
       }),
     )
-    // Several at once carry them on, each of which may end again.
+    // Several processes resume them at once, and may end again.
     await until('all moves have ended', async () => {
       const rounds = await Promise.all(movers.map(({ store }) => store.resumeMoves()))
       return rounds.every(({ waiting, ended }) => waiting + ended === 0)
@@ -764,7 +764,7 @@ describe('moves that are interrupted repeatedly', () => {
     const stayed = await Promise.all(
       ids.map(async (id) => (await opened.store.in('world').get(id)) !== undefined),
     )
-    // Those whose move ended before it was begun are where they were.
+    // People whose move ended before it began are at their old home.
     expect(homes.filter(({ now }) => now).length + stayed.filter(Boolean).length).toBe(ids.length)
     for (const mover of movers) mover.close()
   })

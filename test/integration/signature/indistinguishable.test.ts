@@ -23,11 +23,11 @@ interface Attempt {
   readonly appId: string
   readonly keyId: string
   readonly secret: string
-  /** Whether it is signed with the secret of a key that is not accepted: its holder may learn that from the time. */
+  /** Whether it is signed with the secret of a key that is not accepted. Its holder may learn this from the time. */
   readonly knows?: boolean
 }
 
-/** Signatures of 32 bytes, none of which is by a key of the app that is accepted. */
+/** Signatures of 32 bytes, none with an accepted key of the app. */
 const attempts: readonly (readonly [what: string, attempt: Attempt])[] = [
   ['a wrong signature', { appId: APP, keyId: KEY.id, secret }],
   ['an unknown key', { appId: APP, keyId: 'key-9', secret }],
@@ -42,13 +42,13 @@ const attempts: readonly (readonly [what: string, attempt: Attempt])[] = [
 
 afterEach(() => void jest.restoreAllMocks())
 
-/** What a caller sees, but for what differs from request to request. */
+/** Everything that a caller sees, except values that differ for each request. */
 async function seen(response: Response): Promise<object> {
   const headers = Object.fromEntries(response.headers)
   const body = (await response.json()) as { instance: string }
   expect(headers['x-request-id']).toBe(body.instance)
   for (const name of ['date', 'x-request-id']) delete headers[name]
-  // In the order of the wire.
+  // In the order on the wire.
   const names = [...response.headers.keys()].filter((name) => name in headers)
   return { status: response.status, names, headers, body: JSON.stringify({ ...body, instance: '' }) }
 }
@@ -75,7 +75,7 @@ describe('a caller without an accepted key', () => {
         work.mockClear()
         const answer = await seen(await fetch(`${origin}/a?b=1`, { headers }))
         const done = work.mock.calls.map(([text, signature], index) => ({
-          // A key of 32 bytes does as much for each text of this length.
+          // The work depends only on the length of the text.
           characters: text.replace(/keyid="[^"]*"/, '').replace(appId, '').length,
           bytes: Buffer.from(signature, 'base64').length,
           algorithm: (work.mock.contexts[index] as VerifierKey).algorithm,

@@ -50,7 +50,7 @@ describe.each([
         expect(codes.filter((code) => code === 'PASSED')).toHaveLength(1)
         expect(codes.filter((code) => code === 'SIGNATURE_REPLAYED')).toHaveLength(REPLAYS - 1)
       }
-      // As many requests that differ all pass.
+      // Control: the same number of different requests all pass.
       const fresh = await Promise.all(
         Array.from({ length: 200 }, async (_, index) => servers.send(index % 2, await sign())),
       )

@@ -25,7 +25,7 @@ const vaultKey = randomBytes(32).toString('base64')
 const vault: Vault = createVault({ keys: [{ id: 'k', key: vaultKey }] })
 const POLICY = { appId: APP, serverOnly: { mode: 'enforce' } }
 const NEW_KEY: AppKey = { ...KEY, id: 'key-2', secret: randomBytes(32).toString('base64') }
-/** How long a change may take to reach the other processes: milliseconds, and what a busy machine adds. */
+/** The maximum time until a change reaches the other processes, in milliseconds, with a margin for a busy machine. */
 const ANNOUNCED = 1_000
 
 let server: RedisServer
@@ -65,7 +65,7 @@ const hmac =
       { keyId: id, secret },
     )
 
-/** Several callers that send without end, each request signed anew, to both servers in turn. */
+/** Several callers that send new signed requests to both servers in turn until they are stopped. */
 function callWith(servers: SignedServers, sign: Signer) {
   const answers: SignedAnswer[] = []
   let stopped = false
@@ -97,7 +97,7 @@ describe('the rotation of a key in two processes under load', () => {
       await eventually('requests flow', () => withOld.answers.length > 200)
       const inADay = new Date(Date.now() + 86_400_000).toISOString()
       await changeKeys(store, APP, { add: [NEW_KEY], limit: [{ id: KEY.id, notAfter: inADay }] })
-      // Only then the new secret is handed over.
+      // The new secret is used only after that.
       await eventually(
         'both take the new key',
         async () => (await bothSay(fresh)).join() === 'PASSED',
@@ -132,7 +132,7 @@ describe('the rotation of a key in two processes under load', () => {
 })
 
 describe('an Ed25519 key', () => {
-  /** The commands of docs/signing.md, run in a folder of their own: the private key, and the public one as the store takes it. */
+  /** Runs the commands in docs/signing.md: the private key, and the public key in the form for the store. */
   async function createPair(): Promise<{ readonly privateKey: KeyObject; readonly publicKey: string }> {
     const page = await readFile(resolve(repository, 'docs/signing.md'), 'utf8')
     const commands = page.split('\n').filter((line) => line.startsWith('openssl ') && line.includes('pkey'))
@@ -170,7 +170,7 @@ describe('an Ed25519 key', () => {
       expect(answers.map(({ code }) => code)).toEqual(['PASSED', 'SIGNATURE_REPLAYED'])
       expect((await servers.send(0, await hmac(KEY)())).code).toBe('SIGNATURE_INVALID')
 
-      // All there is of the app, with the vault open.
+      // Everything stored for the app, decrypted.
       const { x, d } = privateKey.export({ format: 'jwk' })
       const sealed = await redis.hget(`${prefix}secrets:{${APP}}`, 'sealed')
       const opened = vault.open(sealed ?? '', `app-keys:${APP}`)

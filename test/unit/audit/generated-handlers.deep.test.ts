@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { serveGenerated } from '../../support/generated-handlers.ts'
 
-/** `GENERATED_HANDLERS=10000` makes the whole proof, which takes some minutes. */
+/** `GENERATED_HANDLERS=10000` runs the complete proof, which takes a few minutes. */
 const count = Number(process.env['GENERATED_HANDLERS'] ?? 1_000)
 
 describe('generated handlers', () => {

@@ -165,7 +165,7 @@ describe('rows of a model', () => {
       expect(() => audit.rows('user', [{ id }])).toThrow(/a row of the model `user` does not name its person/)
     }
     expect(() => session().audit.rows('order', { total: 1 })).toThrow(TypeError)
-    // A row inside of another says it itself, if its model has a field for it.
+    // A nested row names its person itself, if its model has a field for it.
     const row = session().audit.rows('user', { ...USER, invitedBy: { email: 'x' } })
     expect(() => row.invitedBy).toThrow(/does not name its person/)
   })

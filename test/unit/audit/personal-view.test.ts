@@ -20,7 +20,7 @@ describe('personalView', () => {
       const { view, reads } = reading()
       const result = await read(view)
       expect([...new Set(reads)].toSorted()).toEqual([...fields].toSorted())
-      // What was not reported is not in the result either. The inspector of a test would run getters; ours does not.
+      // Values without a report must not be in the result. A test printer would call getters, but `inspect` does not.
       const shown = typeof result === 'string' ? result : inspect(result, { depth: 9, showHidden: true })
       for (const [field, value] of Object.entries(VALUES)) {
         if (!fields.includes(field)) expect(shown).not.toContain(value)
@@ -107,7 +107,7 @@ describe('personalView', () => {
     expect(() => (open['tags'] = undefined)).toThrow(TypeError)
     expect(() => ((Object.create(open) as typeof open)['email'] = 'x')).toThrow(/`email` cannot be written/)
     const { tags } = view
-    // Prisma puts a list back where it has found it.
+    // Prisma assigns a list back to where it was found.
     expect(() => (open['tags'] = tags)).not.toThrow()
     expect(() => (open['tags'] = [...tags])).toThrow(TypeError)
     expect(() => Object.defineProperty(open, 'email', { value: 'x' })).toThrow(TypeError)

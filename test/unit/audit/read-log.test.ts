@@ -21,7 +21,7 @@ function recorded(purpose?: string, model = 'user') {
   return { rows, audit, take: () => log.take() }
 }
 
-/** How often each field of each person was read, by what was written. */
+/** The number of reads of each field of each person, from the written events. */
 function countsOf(events: readonly AuditEvent[]): Map<string, number> {
   const counts = new Map<string, number>()
   const add = (person: string, field: string, reads: number): void => {

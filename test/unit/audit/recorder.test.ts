@@ -4,7 +4,7 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from '../../../src/audit/recorder.ts'
 import { fieldEvent } from './events.ts'
 
-/** A sink whose writes end when the test says so. */
+/** A sink whose writes the test settles. */
 function manualSink() {
   const writes: { ids: string[]; keep(): void; fail(): void }[] = []
   const write = (events: readonly AuditEvent[]): Promise<void> =>
@@ -16,7 +16,7 @@ function manualSink() {
 
 const event = (id: string | number) => fieldEvent(String(id))
 
-/** The outcome of a record, so that no rejection is left alone. */
+/** The outcome of a record, which also handles its rejection. */
 function outcome(recorded: void | Promise<void>): Promise<string> {
   return Promise.resolve(recorded).then(
     () => 'kept',
@@ -167,7 +167,7 @@ describe('createRecorder', () => {
     expect([await recorded, recorder.failing]).toEqual(['UNAVAILABLE', true])
     writes[0]?.keep()
     await settle()
-    // The write has ended well after all: nothing is sent twice.
+    // The write has succeeded after all, so nothing is sent twice.
     expect(recorder.failing).toBe(false)
     await jest.advanceTimersByTimeAsync(5_000)
     expect(writes).toHaveLength(1)
@@ -344,7 +344,7 @@ describe('createRecorder', () => {
         expect(writes.map(({ ids }) => ids)).toEqual([['1']])
         writes[0]?.[end]()
         await settle()
-        // What the sink has refused is sent again, with what waits behind it.
+        // Refused events are sent again, together with waiting ones.
         expect(writes[1]?.ids).toEqual(end === 'keep' ? ['2'] : ['1', '2'])
         writes[1]?.keep()
         const unkept = end === 'keep' ? 'kept' : 'UNAVAILABLE'

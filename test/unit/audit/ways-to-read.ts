@@ -21,7 +21,7 @@ export const person = () => ({
 })
 export type View = DeepReadonly<ReturnType<typeof person>>
 
-/** All fields of the record, each with the text by which its value is known. */
+/** All fields of the record, each with a text that identifies its value. */
 export const VALUES: Record<string, string> = {
   id: 'id-value',
   email: 'email-value',
@@ -33,7 +33,7 @@ export const VALUES: Record<string, string> = {
 export const EVERY = Object.keys(VALUES)
 export const TOP = ['id', 'email', 'tags', 'born']
 
-/** A way to read, what it reads, and the fields that are reported; where there are none, it yields no value either. */
+/** A way to read, its function, and the reported fields. If there are none, it yields no values. */
 export type Way = readonly [how: string, read: (view: View) => unknown, fields: readonly string[]]
 
 function received(view: unknown): unknown {
@@ -343,7 +343,7 @@ async function inWorker(view: View): Promise<unknown> {
   return undefined
 }
 
-/** A template engine of Express whose one page shows an email address. */
+/** An Express template engine with a page that shows an email address. */
 class Page {
   readonly path = 'page'
   render({ user }: { readonly user: View }, done: (error: null, text: string) => void): void {
@@ -351,7 +351,7 @@ class Page {
   }
 }
 
-/** What a response of Express is to its caller. */
+/** The response of Express as its caller receives it. */
 async function served(answer: (res: express.Response) => unknown): Promise<string> {
   const app = express()
   app.set('env', 'test')
@@ -368,11 +368,11 @@ async function served(answer: (res: express.Response) => unknown): Promise<strin
   }
 }
 
-/** Loads a package that the compiler does not know. */
+/** Loads a package without types. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a package of any kind
 type Load = (name: string) => any
 
-/** Ways of libraries, which only a process has that finds them. */
+/** Ways of libraries, for processes that can load them. */
 export function waysOfLibraries(load: Load): readonly Way[] {
   const lodash = load('lodash')
   const ramda = load('ramda')
@@ -398,7 +398,7 @@ export function waysOfLibraries(load: Load): readonly Way[] {
     ['lodash: mapValues', (view) => lodash.mapValues(view, String), TOP],
     ['lodash: values', (view) => lodash.values(view), TOP],
     ['lodash: toPairs', (view) => lodash.toPairs(view), TOP],
-    // lodash looks at the value too.
+    // lodash also reads the value.
     ['lodash: has', (view) => lodash.has(view, 'email'), ['email']],
     ['lodash: keys', (view) => lodash.keys(view), []],
     ['lodash: map by name', (view) => lodash.map([view], 'email'), ['email']],

@@ -5,7 +5,7 @@ import { portcullis } from '../../support/command-line.ts'
 
 const scriptFor = async (shell: string): Promise<string> => (await portcullis(`completion ${shell}`)).out
 
-/** What bash completes a line to, whose last word is yet to be finished. */
+/** The completions of bash for a line with an incomplete last word. */
 async function completed(...words: string[]): Promise<string[]> {
   const script = await scriptFor('bash')
   const call = `COMP_WORDS=(portcullis ${words.map((word) => `"${word}"`).join(' ')}); COMP_CWORD=${words.length}; _portcullis; printf '%s\\n' "\${COMPREPLY[@]}"`

@@ -128,7 +128,7 @@ describe('signing with an Ed25519 key', () => {
     }
   })
 
-  // As docs/signing.md says it.
+  // The commands in docs/signing.md.
   for (const openssl of findPrograms(['openssl']).slice(0, 1)) {
     it('signs with a key from openssl, which prints its public half', async () => {
       const privateKey = execFileSync(openssl, ['genpkey', '-algorithm', 'ed25519'], { encoding: 'utf8' })

@@ -27,7 +27,7 @@ interface Message {
 
 type Algorithm = 'hmac-sha256' | 'ed25519'
 
-/** A key of the app, as we sign with it and as others do. */
+/** A key of the app, in our form and in that of other packages. */
 interface KeyPair {
   readonly algorithm: Algorithm
   readonly ours: SigningOptions
@@ -69,10 +69,10 @@ const COMPONENTS = [
 ]
 const REQUIRED = ['@method', '@authority', '@path', '@query', 'content-digest', 'x-origin']
 
-/** A package of others that signs and verifies. */
+/** Another package that signs and verifies. */
 interface Package {
   readonly name: string
-  /** Answers with all headers. */
+  /** Returns all headers. */
   sign(message: Message, key: KeyPair): Promise<Headers>
   verify(message: Message, key: KeyPair): Promise<boolean>
 }
@@ -163,7 +163,7 @@ const urls = [
   'http://localhost:3000/?',
 ]
 
-/** What our verifier says of the request as it arrives. */
+/** The verdict of our verifier on the received request. */
 function verdict({ method, url, headers }: Message, content: string): Verified | Rejected {
   const { host, pathname, search } = new URL(url)
   const message = messageOf({ method, authority: host, target: pathname + search, headers, body: content })

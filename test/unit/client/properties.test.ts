@@ -7,7 +7,7 @@ import { messageOf, NOW, RULES, SECRET } from '../signature/message.ts'
 import { APP_KEYS, ED25519 } from './verifying-server.ts'
 import { runs } from '../../support/runs.ts'
 
-/** The request as the server receives it, when it is sent as it was signed. */
+/** The request that the server receives, sent as it was signed. */
 function received(request: RequestToSign, headers: Record<string, string>): Verified | Rejected {
   const { host, pathname, protocol, search } = new URL(String(request.url))
   return verifyMessage(

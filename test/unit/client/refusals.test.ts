@@ -10,7 +10,7 @@ import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from '../signa
 const NONCE = 'nonce-of-16-char'
 const CREATED = NOW / 1000
 
-/** A request whose signature is right, made without anything of ours. */
+/** A request with a correct signature, created without our code. */
 interface Forged extends Partial<PlainMessage> {
   components?: readonly string[]
   parameters?: string
@@ -19,7 +19,7 @@ interface Forged extends Partial<PlainMessage> {
 
 const FOUR = ['@method', '@authority', '@path', '@query']
 
-/** What the verifier says of it. */
+/** The verdict of the verifier. */
 function verdict({ components, parameters, label = 'sig1', ...given }: Forged): Verified | Rejected {
   const message: PlainMessage = {
     method: 'GET',

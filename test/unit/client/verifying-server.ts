@@ -27,7 +27,7 @@ export interface Received {
   readonly result: Verified | Rejected
 }
 
-/** Takes any request, and keeps what the verifier says of its bytes as they arrived. */
+/** Accepts any request, and records the verdict of the verifier on the received bytes. */
 export function verifyingListener(
   received: Received[],
   answer: (req: IncomingMessage, res: ServerResponse) => void = (_req, res) => void res.end('answer'),
@@ -48,7 +48,7 @@ export function verifyingListener(
   return (req, res) => void receive(req, res)
 }
 
-/** A server on the loopback that does so. */
+/** A server on the loopback address with this listener. */
 export async function startVerifyingServer(
   answer?: (req: IncomingMessage, res: ServerResponse) => void,
 ): Promise<{ origin: string; received: Received[]; close(): Promise<void> }> {

@@ -16,7 +16,7 @@ it('the guards confirm every witness, and judge every request as the verdict say
     }),
     { numRuns: 3_000 },
   )
-  // Nothing is proven of what was not met.
+  // The test proves nothing for cases that did not occur.
   const met = (counts: Readonly<Record<string, number>>, least: number): string[] =>
     Object.keys(counts).filter((name) => (counts[name] ?? 0) >= least)
   const both = GUARD_NAMES.filter((name) => name !== 'auditAccess').map((name) => `${name} both`)
@@ -28,7 +28,7 @@ it('the guards confirm every witness, and judge every request as the verdict say
   expect(met(tally.witnesses, 5)).toEqual(expect.arrayContaining(MEMBERS))
 })
 
-/** Every member that decides something. */
+/** Every member that affects a decision. */
 const MEMBERS = GUARD_NAMES.flatMap((name) =>
   Object.entries(RULES[name].compare.members).flatMap(([member, kind]) =>
     kind === 'answers' ? [] : [kind === 'grants' ? `${name}.${member} (grant)` : `${name}.${member}`],

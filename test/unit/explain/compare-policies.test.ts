@@ -21,7 +21,7 @@ function passes(policy: PolicyInput | undefined, { guard, request }: Witness, li
 
 type Lists = ReadonlyMap<string, readonly { range: string; expires?: string }[]>
 
-/** The comparison, each witness of which the guards have confirmed. */
+/** The comparison, after the guards have confirmed each witness. */
 function compared(
   before: PolicyInput | undefined,
   after: PolicyInput | undefined,
@@ -109,7 +109,7 @@ describe('comparePolicies', () => {
       'narrower',
       'https://a.example.org:8443 passed',
     ],
-    // A wildcard does not reach across a public suffix, so that the wider one has none of these.
+    // A wildcard does not span a public suffix, so the wider one does not contain these.
     [
       'domainProtect',
       domains({}, 'https://*.amazonaws.com'),
@@ -275,7 +275,7 @@ describe('comparePolicies', () => {
   })
 
   describe('at a length limit', () => {
-    // A name has at most 253 characters: below this one there is room for one more label of one character.
+    // A name has at most 253 characters. This one has space for only one more label of one character.
     const base = `${'b'.repeat(61)}.${'c'.repeat(63)}.${'d'.repeat(63)}.${'e'.repeat(53)}.example`.slice(-251)
     const labels = 'abcdefghijklmnopqrstuvwxyz0123456789_'.split('')
     const each = labels.map((label) => `https://${label}.${base}`)

@@ -26,7 +26,7 @@ const POLICY: PolicyInput = {
   auditAccess: { mode },
 }
 
-/** What every guard lets pass. */
+/** A request that every guard lets pass. */
 const GOOD = {
   method: 'POST',
   url: 'https://gateway.example/login?x=1',

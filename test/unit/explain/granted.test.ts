@@ -3,7 +3,7 @@ import express from 'express'
 import request from 'supertest'
 import { comparePolicies, createPolicySource, domainProtect, memoryStore, type PolicyInput } from 'portcullis'
 
-/* What CORS grants is said by the headers of a response alone, so that a real one is looked at. */
+/* Only the headers of a response show what CORS grants, so this checks a real response. */
 
 const ORIGIN = 'https://a.example.org'
 

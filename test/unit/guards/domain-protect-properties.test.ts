@@ -64,7 +64,7 @@ describe('decideDomainProtect, with any input', () => {
           expect(policy.domainProtect?.domains.find(cors.origin)).toBeDefined()
           expect(facts.headersComplete).toBe(true)
         }
-        // A page gets headers unless it is refused for its origin, and nobody else does.
+        // A page gets headers unless it is refused for its origin. Other callers get none.
         expect(cors !== undefined).toBe(
           facts.origin !== undefined && (effect === 'allow' || code === 'METHOD_NOT_ALLOWED'),
         )
@@ -81,7 +81,7 @@ describe('decideDomainProtect, with any input', () => {
         (policy, facts) => {
           const plain = { ...facts, xOrigin: undefined, fetchSite: undefined }
           const alone = decideDomainProtect(policy, plain).decision
-          // Same-origin requests are free of `methods`; as to the origin they gain nothing.
+          // Same-origin requests are not subject to `methods`, but gain nothing regarding the origin.
           if (alone.code === 'ORIGIN_NOT_ALLOWED')
             expect(decideDomainProtect(policy, facts).decision.code).toBe('ORIGIN_NOT_ALLOWED')
         },

@@ -9,7 +9,7 @@ function from(text: string): ClientAddress {
   return { address, source: 'socket', hops: 0 }
 }
 
-/** A list that holds one address, up to a moment. */
+/** A list with one address, which may expire. */
 function list(name: string, holds: string, until = Infinity): [string, NamedSet] {
   const { text } = from(holds).address
   return [

@@ -11,7 +11,7 @@ const CREATED = NOW / 1_000
 const NONCE = 'nonce-of-16-char'
 const SHA256_OF_EMPTY_OBJECT = 'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:'
 
-/** A request that a server of the app has signed. */
+/** A request signed by a server of the app. */
 function signed({
   created = CREATED,
   components = ['@method', '@authority', '@path', '@query'],

@@ -5,14 +5,14 @@ import { compilePolicy } from '../../../src/policy/compile.ts'
 import type { NamedLists } from '../../../src/policy/named-lists.ts'
 import { readPolicy } from '../../../src/policy/parse.ts'
 
-/** What a guard answers, beside its code: what is left out is not compared. */
+/** The expected answer of a guard in addition to its code. Missing members are not compared. */
 interface Expected<Outcome> {
-  /** `undefined`: there must be no outcome. */
+  /** `undefined` if there must be no outcome. */
   readonly outcome?: Outcome | undefined
   readonly evidence?: Evidence
 }
 
-/** One judgement: what it is about, the section without its mode, what differs from the usual facts, the code. */
+/** A case: its description, the section without its mode, the differences from the usual facts, and the code. */
 export type GuardRow<Facts, Outcome> = readonly [
   sentence: string,
   section: object,
@@ -21,7 +21,7 @@ export type GuardRow<Facts, Outcome> = readonly [
   expected?: Expected<Outcome>,
 ]
 
-/** A guard, the facts of a usual request, and the named lists that exist. */
+/** A guard, the facts of a usual request, and the existing named lists. */
 interface Table<Facts, Outcome> {
   readonly name: GuardName
   readonly guard: Guard<Facts, Outcome>
@@ -30,8 +30,8 @@ interface Table<Facts, Outcome> {
 }
 
 /**
- * Tests a guard by a table of values. Each row is judged in `enforce` and in `report`, which differ in the mode of the
- * decision alone; with the section off or missing, no facts change the answer.
+ * Tests a guard with a table of values. Each row is judged in `enforce` and in `report`, which differ only in the mode
+ * of the decision. If the section is off or missing, the facts do not change the answer.
  */
 export function describeGuard<Facts, Outcome>(
   { name, guard, facts: usual, lists }: Table<Facts, Outcome>,

@@ -1,8 +1,8 @@
 /**
- * Whether the time of a regular expression can grow faster than the text. It reads the expression as an automaton whose
- * states are its characters, and looks for a text that can be read in two ways around a loop (exponential), or that two loops
- * one after the other can share (polynomial). Only where the rest can still fail: an engine that has matched does not try
- * again.
+ * Whether the time of a regular expression can grow faster than the text. Converts the expression to an automaton whose
+ * states are its characters, and searches for a text that can be read in two ways around a loop (exponential), or that
+ * two consecutive loops can share (polynomial). This matters only if the rest can still fail, because an engine does
+ * not backtrack after a match.
  */
 export function backtrackingOf(pattern: string, flags: string): 'exponential' | 'polynomial' | undefined {
   const alternatives = new Parser(pattern, flags).parse()
@@ -20,7 +20,7 @@ type Node =
   | { readonly kind: 'choice'; readonly options: readonly Node[] }
   | { readonly kind: 'loop'; readonly body: Node }
 
-/** The members among the characters up to U+FFFF and one beyond, as bits. */
+/** A set of the characters up to U+FFFF and one beyond, as bits. */
 type CharacterSet = Uint32Array
 
 const SIZE = 0x1_0020
@@ -46,9 +46,9 @@ function intersection(...sets: readonly CharacterSet[]): boolean {
 
 interface Alternative {
   readonly node: Node
-  /** Begins with `^`; otherwise it is tried at every place of the text. */
+  /** Whether it begins with `^`. Otherwise it is tried at every position of the text. */
   readonly anchored: boolean
-  /** Has something that can fail after its last character: `$`, `\b`, a look-around. */
+  /** Whether something can fail after its last character: `$`, `\b` or a look-around. */
   readonly mayFail: boolean
   readonly lookarounds: readonly Node[]
 }
@@ -72,7 +72,7 @@ class Parser {
     do {
       this.#mayFail = false
       this.#lookarounds = []
-      // A sticky expression is tried at one place of the text.
+      // A sticky expression is tried at one position of the text.
       const anchored = this.#take('^') || this.#flags.includes('y')
       const node = this.#sequence()
       alternatives.push({ node, anchored, mayFail: this.#mayFail, lookarounds: this.#lookarounds })
@@ -143,7 +143,7 @@ class Parser {
     const parts: Node[] = Array.from({ length: least }, () => body)
     if (most === Infinity) {
       if (nullable(body)) throw new Error('a loop over what may be empty is not understood')
-      // `x+` is one loop over x and not an x and a loop.
+      // `x+` is one loop over x, and not an x followed by a loop.
       if (least === 0) parts.push({ kind: 'choice', options: [{ kind: 'loop', body }, EMPTY] })
       else parts.splice(-1, 1, { kind: 'loop', body })
     }
@@ -169,11 +169,11 @@ function nullable(node: Node): boolean {
   return node.kind === 'loop' && nullable(node.body)
 }
 
-/** States are the characters of the expression (Glushkov's automaton). */
+/** Glushkov's automaton, whose states are the characters of the expression. */
 interface Automaton {
   readonly sets: CharacterSet[]
   readonly next: Set<number>[]
-  /** Ways from one state to another that there are more than once. */
+  /** Transitions that exist more than once. */
   readonly doubled: [number, number][]
 }
 
@@ -262,7 +262,7 @@ function product(ways: readonly (readonly number[])[]): number[][] {
   )
 }
 
-/** All pairs of different states, both ways round. */
+/** All pairs of different states, in both orders. */
 function pairs(states: readonly number[]): [number, number][] {
   return states.flatMap((one) =>
     states.filter((other) => other !== one).map((other): [number, number] => [one, other]),

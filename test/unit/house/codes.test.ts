@@ -27,16 +27,16 @@ const sections = new Map(
     }),
 )
 
-/** Every code of an error, of a reason and of a warning that a string in the sources names. */
+/** The codes of errors, reasons and warnings in strings of the sources. */
 const NAMES: readonly RegExp[] = [
   /readonly code = '([A-Z_]+)'/g,
   /'((?:OPTION|KEY|VALUE|ENTRY)_[A-Z]+)'/g,
   /'(SEALED_[A-Z_]+)'/g,
-  // The key of the command line is a variable of the environment, which the remedy of a guard names.
+  // The vault key of the command line is an environment variable, which the remedy of a guard names.
   /\b(PORTCULLIS_(?!VAULT_KEY)[A-Z_]+)\b/g,
   /type AllowanceCode = ([^\n]+)/g,
 ]
-// The command line names variables of the environment, which are not codes.
+// The command line names environment variables, which are not codes.
 const withCodes = readSources().filter(({ area }) => area !== 'cli')
 const inSources = withCodes.flatMap(({ text }) =>
   NAMES.flatMap((pattern) => [...text.matchAll(pattern)]).flatMap(

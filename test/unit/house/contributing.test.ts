@@ -5,7 +5,7 @@ import { repository } from '../../support/commands.ts'
 
 const page = readFileSync(join(repository, 'CONTRIBUTING.md'), 'utf8')
 
-/** The rows of the table below a heading, each as its cells. */
+/** The rows of the table after a heading, each as a list of cells. */
 function tableBelow(heading: string): string[][] {
   const section = page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
   return section

@@ -9,7 +9,10 @@ export interface PublicNames {
   readonly types: readonly string[]
 }
 
-/** The names that a source file exports, read from its text; `path` as in `src/index.ts`. */
+/**
+ * The names that a source file exports, parsed from its text. `path` is relative to the repository, such as
+ * `src/index.ts`.
+ */
 export function exportedNames(path: string): PublicNames {
   const found = parse(readFileSync(join(repository, path), 'utf8')).body.flatMap((item) =>
     namesOf(item, path),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { areaOf, readSources, type SourceFile } from './sources.ts'
 
-/** Each area may import its own files and those of the lines above it; areas on one line do not know each other. */
+/** Each area may import its own files and those of the lines above it, but not other areas on the same line. */
 const layers: readonly (readonly string[])[] = [
   [
     'errors',
@@ -33,13 +33,13 @@ const layers: readonly (readonly string[])[] = [
   ['testing', 'cli'],
 ]
 
-/** The foundation is one room: these may name each other. */
+/** The areas of the foundation may import each other. */
 const foundation = layers[0] ?? []
 
-/** Doors of the package: users come in by them, and nothing inside does. */
+/** The entries of the package, which users import and inner modules must not. */
 const doors = ['index', 'client', 'console', 'fastify', 'hono', 'metrics', 'otel', 'testing', 'cli']
 
-/** Wings stand beside the house: nothing inside imports them but what stands above by its name. */
+/** Optional parts, which only the areas listed here may import. */
 const wings: ReadonlyMap<string, readonly string[]> = new Map([
   ['redis', ['region', 'console', 'cli', 'testing']],
   ['region', ['console', 'cli', 'testing']],
@@ -79,11 +79,11 @@ describe('layers', () => {
     const wrong = violations(({ area, imports }) =>
       imports.flatMap(({ file }) => {
         if (file === undefined || area === areaOf(file) || !doors.includes(areaOf(file))) return []
-        // What users test with stands on the doors that they use.
+        // The test helpers for users import the entries that users import.
         if (area === 'testing' && areaOf(file) === 'index') return []
-        // `portcullis console` serves it.
+        // `portcullis console` serves the console.
         if (area === 'cli' && areaOf(file) === 'console') return []
-        // `portcullis probe` calls as a customer does.
+        // `portcullis probe` calls the service like a client.
         if (area === 'cli' && areaOf(file) === 'client') return []
         return [`must not import the door src/${file}: import the file that makes it`]
       }),
@@ -144,7 +144,8 @@ describe('the access of each layer', () => {
       /\b(req|res|request|response)\.(headers|method|url|originalUrl|body|query|params|socket|ip|get|setHeader|status|end|json|send|locals)\b/
     const modules = ['express', 'http', 'https', 'node:http', 'node:https', 'node:http2']
     const wrong = violations(({ area, code, imports }) => {
-      // The client signs the Fetch API's requests, which are not the server's; `testing` and `console` use it from outside.
+      // The client signs requests of the Fetch API, not those of the server. `testing` and `console` use it from
+      // outside.
       if (['http', 'explain', 'client', 'console', 'fastify', 'hono', 'testing', 'cli'].includes(area))
         return []
       const mention = http.exec(code)?.[0]
@@ -163,19 +164,19 @@ describe('the access of each layer', () => {
   describe('in src/http', () => {
     const PARTS =
       'headers|headersDistinct|rawHeaders|rawTrailers|method|url|originalUrl|baseUrl|body|rawBody|query|params|socket|connection|ip|ips|protocol|secure|hostname|httpVersionMajor|httpVersion'
-    /** A member of a request, by its name or taken apart. */
+    /** Access to a member of a request, by name or by destructuring. */
     const reads = new RegExp(
       `\\b(?:req|request)\\??(?:\\.(?:${PARTS})\\b|\\[)|\\{[^{}]*\\b(?:${PARTS})\\b[^{}]*\\}\\s*=\\s*(?:[\\w#.]+\\.)?(?:req|request)\\b(?!\\.)`,
     )
     const writes =
       /\b(?:res|response|answer)\??\.(?:setHeaders?|writeHead|statusCode\s*=|statusMessage\s*=|end\(|write\(|removeHeader|appendHeader|flushHeaders|addTrailers|status\(|json\(|send\(|redirect\()/
 
-    /** The connection below a response is no part of what was asked. */
+    /** Files that may access the connection of a response, which is not a part of the request. */
     const mayRead = new Map([
       ['http/response/gate.ts', 'socket'],
       ['http/response/connection.ts', 'socket'],
     ])
-    /** What a guard means for the response is said by its mount. */
+    /** Mounts define the effect of a guard on the response. */
     const mounts = [
       'http/audit-access.ts',
       'http/domain-protect.ts',

@@ -55,7 +55,7 @@ describe('package.json', () => {
       expect(target).toEqual({
         import: {
           types: `./dist/esm/${file}.d.ts`,
-          // Bundlers know this condition, and Node does not.
+          // Bundlers support this condition, and Node does not.
           module: `./dist/esm/${file}.js`,
           default: `./dist/node/${file}.js`,
         },
@@ -78,7 +78,8 @@ describe('package-lock.json', () => {
     const missing = Object.values(packages)
       .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
       .filter((name) => !present.some((path) => path.endsWith(`node_modules/${name}`)))
-    // A package can be too new for the registry that made the lock: pin an older one, and make the lock anew.
+    // A package can be too new for the registry that created the lock file. Pin an older one, and recreate the lock
+    // file.
     expect(missing).toEqual([])
   })
 })

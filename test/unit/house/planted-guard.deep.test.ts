@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { repository, run, type Ran } from '../../support/commands.ts'
 
-/* Makes a seventh guard in a copy of the sources, by the recipe of CONTRIBUTING.md and by nothing else. */
+/* Adds a seventh guard to a copy of the sources, following only the recipe in CONTRIBUTING.md. */
 
 let house = ''
 
@@ -59,7 +59,7 @@ export interface DayFacts {
   readonly day: number
 }
 
-/** Does the app serve on this day? */
+/** Decides whether the app serves on this day. */
 export const decideOpeningDays: Guard<DayFacts> = guardOf('openingDays', ({ mode, days }, { day }) => ({
   decision: days.includes(day)
     ? allow('openingDays', mode, 'the app serves on this day', { day })
@@ -106,7 +106,7 @@ export const describedOpeningDays: DescribedQuestion = ({ now = Date.now() }) =>
 `,
 }
 
-/** What is written before what, in each table. */
+/** The rows to insert in each table, and the text after each. */
 const ROWS: Readonly<Record<string, readonly (readonly [before: string, line: string])[]>> = {
   'src/policy/sections.ts': [
     [

@@ -5,8 +5,8 @@ import { repository } from '../../support/commands.ts'
 import { exportedNames } from './exports.ts'
 
 /**
- * Everything that users can import. A name that goes, or means something else, breaks them: it needs an entry in
- * CHANGELOG.md. A name that comes is kept for years: is it needed?
+ * Everything that users can import. Removing a name or changing its meaning breaks users, and needs an entry in
+ * CHANGELOG.md. A new name must be kept for years: is it needed?
  */
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {

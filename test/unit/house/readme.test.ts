@@ -17,10 +17,10 @@ const documents = readDocuments()
 const blocks = documents.flatMap(blocksOf)
 const readme = documents[0]?.text ?? ''
 
-/** The files of all tests, by their paths below `test`. */
+/** The paths of all test files, relative to `test`. */
 const tests = readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' })
 
-/** Whether there is one test of this name: `redis/faults.test.ts` stands for `test/integration/redis/faults.test.ts`. */
+/** Whether exactly one test has this name. `redis/faults.test.ts` means `test/integration/redis/faults.test.ts`. */
 function isTest(name: string): boolean {
   const path = name.replace(/^test\//, '')
   return tests.filter((test) => test === path || test.endsWith(`/${path}`)).length === 1
@@ -32,7 +32,7 @@ interface Example {
   readonly code: string
 }
 
-/** What is compiled. A block that imports nothing goes on where the one before it in its document ended. */
+/** The examples to compile. A block without imports continues the previous one in its document. */
 function examplesOf(all: readonly Block[]): readonly Example[] {
   const examples: Example[] = []
   for (const { document, line, language, code } of all) {

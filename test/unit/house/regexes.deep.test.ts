@@ -31,7 +31,8 @@ describe('no regular expression in src', () => {
   })
 
   it('is built at run time, except from constants at load time', async () => {
-    // The layers of Express 4 hold one expression for several paths. It is the application's, and is taken apart there.
+    // Layers of Express 4 have one expression for several paths. It belongs to the application, and this file splits
+    // it.
     const exempt = 'http/request/route-layer.ts'
     const makers = sources.filter(({ path, code }) => path !== exempt && /\bRegExp\(/.test(code))
     expect(makers.map(({ path }) => path)).toEqual(['match/client-address.ts'])
@@ -39,7 +40,7 @@ describe('no regular expression in src', () => {
     class Recording extends RegExp {
       constructor(pattern: string, flags?: string) {
         super(pattern, flags)
-        // Its packages make some too.
+        // Ignores expressions that its imported packages create.
         if (new Error('made').stack?.split('\n')[2]?.includes('client-address.ts')) made.push(this)
       }
     }

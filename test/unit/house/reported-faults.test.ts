@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 
 /**
- * What rightful callers and newcomers have run into, and the tests that hold its kind. One that is renamed or removed must be
- * named anew here.
+ * Faults that legitimate callers and newcomers have reported, and the tests that prevent their return. If a test is
+ * renamed or removed, change it here.
  */
 const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...tests: (readonly [file: string, title: string])[]])[]>> = {
   'rightful requests that were refused': [
@@ -206,7 +206,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
 
 const tests = join(process.cwd(), 'test')
 
-/** Whether the file has this text as a whole string, as titles and rows of tables are written. */
+/** Whether the file contains this text as a complete string, like titles and table rows. */
 function has(source: string, title: string): boolean {
   const escaped = title.replaceAll("'", "\\'")
   return [`'${escaped}'`, `"${title}"`, `\`${title}\``].some((text) => source.includes(text))
@@ -215,7 +215,7 @@ function has(source: string, title: string): boolean {
 describe.each(Object.entries(FAULTS))('of %s', (_kind, faults) => {
   it.each(faults)('%s: a test prevents it', (_fault, ...named) => {
     const missing = named.filter(([file, title]) => {
-      // A table of cases has a file of its own.
+      // A table of cases may be in a separate file.
       const path = ['.test.ts', '.ts'].map((ending) => join(tests, file + ending)).find(existsSync)
       return path === undefined || !has(readFileSync(path, 'utf8'), title)
     })

@@ -14,7 +14,7 @@ import type { Mount } from '../../../src/http/step.ts'
 import { policyShape } from '../../../src/policy/schema.ts'
 import { GUARD_NAMES, RULES } from '../../../src/policy/sections.ts'
 
-/** A guard that the house does not know: is this a day on which the app serves? */
+/** A guard that the package does not have: it checks whether the app serves on this day. */
 const OPENING = 'openingDays' as GuardName
 
 interface DayFacts {
@@ -31,7 +31,7 @@ const decideOpeningDays: Guard<DayFacts, DayOutcome> = (_policy, { day }) =>
     ? { decision: allow(OPENING, 'enforce', 'a working day', { day }), outcome: { lastDay: 5 } }
     : { decision: deny(OPENING, 'enforce', 'REGION_UNKNOWN', 'not a working day', { day }) }
 
-/** Its facts are read from a header, where the caller names the day. */
+/** Reads its facts from a header in which the caller names the day. */
 const dayOf = ({ req }: JudgedRequest): DayFacts => ({ day: Number(req.headers['x-day']) })
 
 const noted: number[] = []
@@ -52,7 +52,7 @@ const POLICY: PolicyInput = {
   ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] },
 }
 
-/** An app behind the audit, a guard of the house, and the seventh. */
+/** An app with the audit, an existing guard, and the seventh guard. */
 function serving() {
   const policies = createPolicySource({ store: memoryStore([{ policy: POLICY }]) })
   const sink = memoryAuditSink()

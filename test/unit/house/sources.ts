@@ -4,24 +4,24 @@ import { type ModuleItem, parseSync, printSync } from '@swc/core'
 import { repository } from '../../support/commands.ts'
 
 export interface SourceFile {
-  /** From `src/` on, with slashes: `match/ip.ts`. */
+  /** The path relative to `src/`, with slashes, such as `match/ip.ts`. */
   readonly path: string
-  /** Folder under src, or the name of a file that lies in src itself: `match`, `decision`, `index`. */
+  /** The folder in src, or the name of a file directly in src, such as `match`, `decision` or `index`. */
   readonly area: string
   readonly lines: number
-  /** The text as it is written. */
+  /** The source text. */
   readonly text: string
   /** The code without its comments. */
   readonly code: string
-  /** The modules that it names, as written. */
+  /** The imported modules. */
   readonly imports: readonly Import[]
 }
 
 export interface Import {
-  /** As written: `../decision.ts`, `node:crypto`, `zod`. */
+  /** The module specifier, such as `../decision.ts`, `node:crypto` or `zod`. */
   readonly from: string
   readonly typeOnly: boolean
-  /** The source file meant, as {@link SourceFile.path}; undefined for packages. */
+  /** The imported source file, as {@link SourceFile.path}; undefined for packages. */
   readonly file: string | undefined
 }
 
@@ -48,7 +48,7 @@ function readSource(path: string): SourceFile {
     area: areaOf(path),
     lines: text.split('\n').length - 1,
     text,
-    // Made when they are asked for: to parse and print all sources takes seconds.
+    // Computed on demand, because parsing and printing all sources takes seconds.
     get code() {
       return (code ??= printSync(parse(text)).code)
     },
@@ -66,7 +66,7 @@ export function parse(text: string): ReturnType<typeof parseSync> {
   return parseSync(text, { syntax: 'typescript', target: 'es2023', comments: false })
 }
 
-/** swc's typings leave `typeOnly` out of some items that have it. */
+/** Reads `typeOnly`, which swc's types omit for some items. */
 export function isTypeOnly(item: object): boolean {
   return 'typeOnly' in item && item.typeOnly === true
 }

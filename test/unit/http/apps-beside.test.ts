@@ -15,7 +15,7 @@ function later(): Later {
   return { promise, resolve: () => resolve() }
 }
 
-/** A store that answers for an app when it is told to. */
+/** A store that answers for an app on request. */
 function slowSource(ids: readonly string[]): { policies: PolicySource; answer(id: string): void } {
   const answers = new Map(ids.map((id) => [id, later()]))
   const store = memoryStore(ids.map((appId) => ({ policy: { appId } })))
@@ -35,7 +35,7 @@ describe('two guards that judge different apps in parallel', () => {
     'get their own, as does a later one, if the store answers $order',
     async ({ order }) => {
       const { policies, answer } = slowSource(order)
-      // No fact is asked for.
+      // No fact is read.
       const request = new JudgedRequest({} as GuardRequest, {} as RequestFacts)
       const find = async (id: string): Promise<string | undefined> => {
         const app = await request.resolve({ policies, appId: () => id, optionTimeout: 1_000 })

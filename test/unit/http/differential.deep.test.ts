@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
-// @ts-expect-error -- Express 4 by another name, which has no types
+// @ts-expect-error -- Express 4 under another name, without types
 import express4 from 'express4'
 import { DENIALS } from 'portcullis'
 import { RULE_NAMES } from '../../support/differential/compare.ts'
@@ -9,13 +9,13 @@ import { documentedOrder, type MountName } from '../../support/differential/setu
 import type { ExpressModule } from '../../support/differential/side.ts'
 import { SEED } from '../../support/seeded.ts'
 
-/** On a machine that does a lot else. */
+/** The timeout on a busy machine, in milliseconds. */
 const LONG = 600_000
 
 const run = (module: unknown, requests: number): Promise<Report> =>
   runDifferential({ express: module as ExpressModule, seed: SEED, requests })
 
-/** What no request here can bring about: a sink that fails is told of by time, and single mounts alone tell a stranger. */
+/** Codes that cannot occur here: a failing sink depends on time, and only single mounts reveal unknown apps. */
 const NOT_MET = ['APP_UNKNOWN', 'AUDIT_UNAVAILABLE']
 
 describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, () => {

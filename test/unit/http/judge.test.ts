@@ -15,7 +15,7 @@ import { parseOrigin } from '../../../src/match/origin.ts'
 import { httpMessageSignatures } from '../../../src/signature/http-message-signatures.ts'
 import { APP, KEY } from '../../support/protected-app.ts'
 
-/** A second reader of facts: of a Fetch `Request`, as Hono, Deno or a worker has it, with the address from elsewhere. */
+/** Another reader of facts, for a Fetch `Request` as in Hono, Deno or a worker, with a separate address. */
 function fetchFacts(request: Request, peer: string, bytes: Uint8Array | undefined): RequestFacts {
   const url = new URL(request.url)
   const header = (name: string): string | undefined => request.headers.get(name) ?? undefined

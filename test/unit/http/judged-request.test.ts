@@ -12,7 +12,7 @@ function requestOf(): JudgedRequest {
   return new JudgedRequest(req, new NodeFacts(req))
 }
 
-/** The id of the app that is found, or why there is none. */
+/** The id of the found app, or the reason why there is none. */
 async function found(request: JudgedRequest, policies: PolicySource, id: unknown): Promise<string> {
   const resolved = await request.resolve({ policies, appId: () => id as string, optionTimeout: 1_000 })
   return isUnresolved(resolved) ? resolved.code : resolved.appId

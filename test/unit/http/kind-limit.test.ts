@@ -73,7 +73,7 @@ describe('the limit of one line per kind and minute', () => {
         }
         const given = steps.length
         if (told + counted > given) throw new Error('it has invented some')
-        // Each kind once more, when its minute has passed, tells all that is left.
+        // Repeating each kind after its minute prints all remaining lines.
         for (let kind = 0; kind <= 150; kind += 1) {
           now += MINUTE
           note(limit.admit(String.fromCodePoint(0x4e00 + kind)))

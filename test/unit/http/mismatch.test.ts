@@ -3,7 +3,7 @@ import { deny, type DenialCode } from '../../../src/decision.ts'
 import type { ServerFacts } from '../../../src/guards/server-only.ts'
 import { mismatchDoctor } from '../../../src/http/mismatch.ts'
 
-/** What is asked of a scheme that finds the same mistake in every message. */
+/** The calls of a scheme that finds the same mistake in every message. */
 function asked(code: DenialCode, inDevelopment: boolean) {
   let questions = 0
   const facts = {
@@ -22,7 +22,7 @@ describe('the search for the mistake of a signer', () => {
   it.each<[DenialCode, boolean]>([
     ['SIGNATURE_INVALID', true],
     ['DIGEST_MISMATCH', true],
-    // Their reason is known, and is not in what was signed.
+    // Their reason is known, and unrelated to the signed content.
     ['SIGNATURE_REQUIRED', false],
     ['SIGNATURE_EXPIRED', false],
     ['SIGNATURE_REPLAYED', false],

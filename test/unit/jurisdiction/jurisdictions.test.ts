@@ -22,7 +22,7 @@ describe('the countries', () => {
 
   it('are those with names in CLDR, except its own additions', () => {
     const names = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
-    // Reserved, withdrawn, private or not countries at all; CLDR reads the withdrawn ones as their successors.
+    // Reserved, withdrawn or private codes, and codes of regions. CLDR reads withdrawn codes as their successors.
     const notAssigned =
       'AC AN BU CP CQ CS CT DD DG DY EA EU EZ FQ FX HV IC JT MI NH NQ NT PC PU PZ QO QU RH SU TA TP UK UN VD WK XA XB YD YU ZR ZZ'
     const known = pairs.filter((code) => names.of(code) !== undefined)
@@ -34,7 +34,7 @@ describe('the countries', () => {
   it('of Europe are assigned codes, each listed once', () => {
     expect(EUROPE.filter((code) => !COUNTRIES.has(code))).toEqual([])
     expect(new Set(EUROPE).size).toBe(EUROPE.length)
-    // 27 of the Union, 3 of the EEA, GB and CH, 7 parts of member states, 9 amid them.
+    // 27 in the EU, 3 in the EEA, GB and CH, 7 territories of member states, 9 small states and territories among them.
     expect(EUROPE).toHaveLength(27 + 3 + 2 + 7 + 9)
   })
 })
@@ -108,7 +108,7 @@ describe('locate', () => {
     [['us', 'br', 'fr', 'jp'], 'europe'],
     [['US', 'BR'], 'world'],
     [['US', 'US'], 'world'],
-    // One that cannot be read spoils all: it may have been the protective one.
+    // One unreadable country makes the result unknown, because it may have been the protective one.
     [['US', 'ZZ'], undefined],
     [['DE', 'ZZ'], undefined],
     [['US', undefined], undefined],
@@ -123,7 +123,7 @@ describe('locate', () => {
     ...['', ' ', '*', 'D', 'DEU', '276', 'de-DE', 'DE,US', 'DE\n', ' DE', 'DE ', '\ufeffDE', 'D\u200bE'].map(
       (code) => [code, undefined] as const,
     ),
-    // `toUpperCase` would make SS, FI, ST, and IS of these.
+    // `toUpperCase` would convert these to SS, FI, ST and IS.
     ...['\u00df', '\ufb01', '\ufb06', '\u0131s', '\u017fe', '\uff24\uff25', '\u0412\u0415'].map(
       (code) => [code, undefined] as const,
     ),

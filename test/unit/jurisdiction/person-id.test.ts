@@ -56,7 +56,7 @@ describe('the identifier of a person', () => {
           refused = true
         }
         const of = chosen.filter((each) => readPersonId(id, new Set([each])) !== undefined)
-        // What a table may have is never ambiguous, and what it is told of all names is what one name says.
+        // Names of a valid table are never ambiguous, and a lookup with all names agrees with that of one name.
         if (!refused) {
           expect(of.length).toBeLessThanOrEqual(1)
           expect(readPersonId(id, new Set(chosen))).toBe(of[0])

@@ -7,7 +7,7 @@ import { entryOf } from '../../../src/lint/special-purpose.ts'
 const listed = (...ranges: readonly string[]): ListEntry[] => ranges.map((range) => ({ range }))
 const BOTH = ['5.6.7.0/24', '2a01:1::/32']
 
-/** What is found, as `code path`. */
+/** The findings, as `code path`. */
 function found(entries: readonly ListEntry[], now?: number): string[] {
   return lintList(entries, now).map(({ code, path }) => `${code} ${path}`.trimEnd())
 }

@@ -14,7 +14,7 @@ const parse = (text: string, format: ListFormat): ListEntry[] => [...parseList(t
 const format = (entries: readonly ListEntry[], to: ListFormat): string =>
   [...formatList(entries, to)].join('')
 
-/** Why it throws, each reason as one line. */
+/** The reasons of the thrown error, one per line. */
 function refusals(run: () => unknown): string[] {
   try {
     run()
@@ -167,7 +167,7 @@ describe('an entry', () => {
   })
 })
 
-/** The range as it should have been written. */
+/** The correct form of a range. */
 function network(text: string): string {
   const range = parseIpRange(text)
   return 'problem' in range ? (range.corrected ?? text) : range.text
@@ -562,7 +562,7 @@ describe('parseList and formatList', () => {
     .filter((text) => text !== '')
   const range = fc.oneof(
     fc.tuple(fc.ipV4(), fc.nat(32)).map(([address, prefix]) => network(`${address}/${prefix}`)),
-    // A mapped range that is wider than IPv4 is refused: `::ffff:0.0.0.0/0`.
+    // A mapped range wider than IPv4 is refused: `::ffff:0.0.0.0/0`.
     fc
       .tuple(fc.ipV6(), fc.nat(128))
       .map(([address, prefix]) => network(`${address}/${prefix}`))

@@ -3,7 +3,7 @@ import { parseList, PolicyError } from 'portcullis'
 import type { ListFormat } from 'portcullis/store'
 import { createWorkMeter, growth } from '../../support/work.ts'
 
-/** All reasons why the text is refused, as one text. */
+/** All reasons of a refusal, as one text. */
 function refusal(text: string, format: ListFormat): string {
   try {
     for (const _ of parseList(text, format));
@@ -14,7 +14,7 @@ function refusal(text: string, format: ListFormat): string {
   return ''
 }
 
-/** From bytes, because a text that was put together is copied when it is first read. */
+/** A flat string from bytes, because a concatenated string is copied when it is first read. */
 const flat = (text: string): string => Buffer.from(text).toString('latin1')
 
 describe('hostile texts', () => {

@@ -22,7 +22,7 @@ const SINGLES = [
   'x-azure-clientip',
   'x',
 ] as const
-/** An address with a port, which a hop may have. */
+/** An address with a port, as allowed for a hop. */
 const WITH_PORT = /^(?:[0-9.]+|\[[0-9a-f:.]+\]):[0-9]+$/i
 
 type Header = ClientAddressOptions['header']
@@ -31,7 +31,7 @@ function find(header: Header, peer: string | undefined, ...lines: string[]): Cli
   return compileClientAddress({ trustedProxies: PROXIES, header }, 'test').read(peer, lines)
 }
 
-/** Address and hops in one word, to read in tables. */
+/** Address and hops as text, for tables. */
 function said(client: ClientAddress | undefined): string | undefined {
   return client && `${client.address.text} after ${client.hops}`
 }
@@ -87,7 +87,7 @@ describe('X-Forwarded-For', () => {
     [['198.51.100.7, 10.0.0.2'], '198.51.100.7 after 2'],
     [['198.51.100.7,10.0.0.2'], '198.51.100.7 after 2'],
     [['198.51.100.7 \t,\t 10.0.0.2 '], '198.51.100.7 after 2'],
-    // What the caller wrote stands on the left and is not reached.
+    // The entries of the caller are on the left and are not reached.
     [['192.0.2.1, 198.51.100.7'], '198.51.100.7 after 1'],
     [['127.0.0.1, 10.0.0.9, 198.51.100.7, 10.0.0.2'], '198.51.100.7 after 2'],
     [['junk, , unknown, 198.51.100.7'], '198.51.100.7 after 1'],
@@ -95,11 +95,11 @@ describe('X-Forwarded-For', () => {
     [['192.0.2.1', '198.51.100.7', '10.0.0.2'], '198.51.100.7 after 2'],
     [['10.0.0.2', '198.51.100.7'], '198.51.100.7 after 1'],
     [['192.0.2.1, 198.51.100.7', '10.0.0.3, 10.0.0.2'], '198.51.100.7 after 3'],
-    // All are trusted: the farthest.
+    // If all are trusted, the farthest is the client.
     [['10.0.0.4, 10.0.0.3, 10.0.0.2'], '10.0.0.4 after 3'],
     [['2001:db8::7, 2001:db8:ffff::2'], '2001:db8::7 after 2'],
     [['::ffff:198.51.100.7, ::ffff:10.0.0.2'], '198.51.100.7 after 2'],
-    // Junk where an address is due is never passed over.
+    // Invalid text in place of an address is never skipped.
     [['198.51.100.7,'], undefined],
     [['198.51.100.7, '], undefined],
     [['198.51.100.7,,10.0.0.2'], undefined],
@@ -113,7 +113,7 @@ describe('X-Forwarded-For', () => {
     [['198.51.100.7:0, 10.0.0.2:65535'], '198.51.100.7 after 2'],
     [['[2001:db8::7]:443, [2001:db8:ffff::1]:1'], '2001:db8::7 after 2'],
     [['[::ffff:198.51.100.7]:443'], '198.51.100.7 after 1'],
-    // An address of IPv6 without brackets has no port, whatever its last digits mean.
+    // An IPv6 address without brackets has no port, whatever its last digits mean.
     [['2001:db8::1:443'], '2001:db8::1:443 after 1'],
     [['[2001:db8::7]'], undefined],
     [['[198.51.100.7]:443'], undefined],
@@ -146,7 +146,7 @@ describe('X-Forwarded-For', () => {
 
   it('names nobody with text that is not an address', () => {
     for (const text of NO_ADDRESSES) {
-      // Blanks around an element are none of it, and a list is walked from its end.
+      // Blanks around an element are not a part of it, and a list is read from its end.
       if (/^[ \t]|[ \t]$|,/.test(text) || WITH_PORT.test(text)) continue
       expect([text, find(LIST, PEER, `198.51.100.7, ${text}`)]).toEqual([text, undefined])
     }
@@ -161,7 +161,7 @@ describe('X-Forwarded-For', () => {
       fc.property(fc.array(fc.oneof(headerText, fc.ipV4(), fc.ipV6()), { maxLength: 4 }), (written) => {
         expect(said(find(LIST, PEER, ...written, '198.51.100.7, 10.0.0.2'))).toBe('198.51.100.7 after 2')
         const forwarded = said(find('forwarded', PEER, ...written, 'for=198.51.100.7, for=10.0.0.2'))
-        // An open quotation makes the whole header unreadable, which denies.
+        // An unclosed quotation makes the whole header unreadable, which denies.
         expect([undefined, '198.51.100.7 after 2']).toContain(forwarded)
       }),
       { numRuns: runs(1000) },
@@ -182,14 +182,14 @@ describe('Forwarded', () => {
     [['for=198.51.100.7;proto=https;by=10.0.0.1'], '198.51.100.7 after 1'],
     [['proto=https; for=198.51.100.7 ;host="a,b;for=192.0.2.1"'], '198.51.100.7 after 1'],
     [['for=198.51.100.7;host="a\\",for=192.0.2.1"'], '198.51.100.7 after 1'],
-    // Outside of a quotation a backslash is a character like others.
+    // Outside a quotation, a backslash is an ordinary character.
     [['for=192.0.2.66\\,for=198.51.100.7'], '198.51.100.7 after 1'],
     [['for=192.0.2.1, for=198.51.100.7;by=x, for="[2001:db8:ffff::2]:9"'], '198.51.100.7 after 2'],
     [['for=192.0.2.1', 'for=198.51.100.7', 'for=10.0.0.2'], '198.51.100.7 after 2'],
     [['for=10.0.0.4,for=10.0.0.3'], '10.0.0.4 after 2'],
     [['for=unknown, for=198.51.100.7'], '198.51.100.7 after 1'],
     [['junk, for=198.51.100.7'], '198.51.100.7 after 1'],
-    // No address where one is due.
+    // Text instead of an address.
     [['for=unknown'], undefined],
     [['for=Unknown'], undefined],
     [['for="unknown"'], undefined],
@@ -232,7 +232,7 @@ describe('Forwarded', () => {
     [["for='198.51.100.7'"], undefined],
     [['for=010.51.100.7'], undefined],
     [['for=198.51.100.7\u00a0'], undefined],
-    // Quotations that do not end: nobody can say which elements there are.
+    // Unclosed quotations: the elements are ambiguous.
     [['for="198.51.100.7'], undefined],
     [['for=198.51.100.7"'], undefined],
     [['for="x', 'for=198.51.100.7'], undefined],
@@ -270,7 +270,7 @@ describe('any header', () => {
   )
   type Shape = typeof shapes extends fc.Arbitrary<(infer One)[]> ? One : never
 
-  /** The nearest stranger, or the farthest of all, unless a hop without an address comes first. */
+  /** The nearest untrusted address, or the farthest of all, unless a hop without an address comes first. */
   function expected(way: readonly string[]): string | undefined {
     let client: string | undefined
     for (const [index, hop] of way.toReversed().entries()) {
@@ -465,7 +465,7 @@ describe('an address with a port', () => {
         fc.boolean(),
         (text, port, more, ahead) => {
           const written = ahead ? `${more}${text}:${port}` : `${text}:${port}${more}`
-          if (parseIp(written) !== undefined) return // `::` ahead makes another address of it
+          if (parseIp(written) !== undefined) return // a leading `::` makes another address of it
           expect(find(LIST, PEER, written)).toBeUndefined()
         },
       ),

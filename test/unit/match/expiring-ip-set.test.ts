@@ -12,7 +12,7 @@ interface Entry {
 
 const ENDS = [10, 20, 30, undefined]
 
-// Few different bits, so that ranges nest, repeat and hold the addresses.
+// Few different bits, so that ranges are nested, repeated and contain the addresses.
 const words = fc
   .tuple(
     fc.boolean(),

@@ -1,16 +1,16 @@
-/** What a reader that knows nothing of our parser finds in a URL. A default port is left out. */
+/** The parts of a URL according to a parser that is independent of ours. A default port is omitted. */
 export interface Reading {
   readonly scheme: string
   readonly host: string
   readonly port: string
   readonly path: string
-  /** With its `?`; empty when there is none. */
+  /** With its `?`; empty if there is none. */
   readonly query: string
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '443' }
 
-/** The URL standard, as a browser reads a `Location`: against the page that it came from. */
+/** Parses by the URL standard, like a browser reads `Location`: relative to the page. */
 export function readByWhatwg(text: string): Reading | undefined {
   const url = parsed(text)
   if (url === undefined || url.username + url.password + url.hash !== '') return undefined
@@ -32,11 +32,11 @@ function parsed(text: string): URL | undefined {
   }
 }
 
-// RFC 3986, appendix A, without user information and fragment. In a query browsers send some more.
+// RFC 3986, appendix A, without user information and fragment. In a query, browsers send some more characters.
 const URI =
   /^([A-Za-z][A-Za-z0-9+.-]*):(?:\/\/((?:\[[0-9A-Fa-f:.]*\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*))(?::(\d*))?)?((?:[\w.~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)(\?(?:[\w.~!$&'()*+,;=:@/?[\]{}|^`-]|%[0-9A-Fa-f]{2})*)?$/
 
-/** RFC 3986, by its grammar. */
+/** Parses by the grammar of RFC 3986. */
 export function readByRfc3986(text: string): Reading | undefined {
   const parts = URI.exec(text)
   if (parts === null) return undefined
@@ -52,7 +52,10 @@ export function readByRfc3986(text: string): Reading | undefined {
   }
 }
 
-/** Where a path leads when somebody decodes it as often as it goes and then walks it, backslashes and parameters included. */
+/**
+ * The target of a path after decoding it repeatedly and resolving its dot segments, including backslashes and
+ * parameters.
+ */
 export function walk(path: string): string {
   let text = path
   for (let previous = ''; previous !== text;) {
@@ -74,7 +77,7 @@ type Entry = string | { readonly exact: string }
 
 const ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*/
 
-/** Whether a reader finds what it read inside an entry of a policy, by the rules of docs/policies.md and one after the other. */
+/** Whether a parsed URL is inside an entry of a policy, by the rules in docs/policies.md. */
 export function liesInside(url: Reading, entry: Entry, read: (text: string) => Reading | undefined): boolean {
   const text = typeof entry === 'string' ? entry : entry.exact
   const anyPort = ANY_PORT.test(text)
@@ -89,7 +92,7 @@ export function liesInside(url: Reading, entry: Entry, read: (text: string) => R
   return below(spelled(url.path), place.path) && below(walk(url.path), walk(place.path))
 }
 
-/** Escapes in upper case, and braces and backticks escaped. */
+/** Converts escapes to upper case, and escapes braces and backticks. */
 function spelled(text: string): string {
   const [path = '', ...query] = text.split('?')
   return [path, ...query.map((part) => part.replaceAll("'", '%27'))]
@@ -98,7 +101,7 @@ function spelled(text: string): string {
     .replace(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase())
 }
 
-/** Whether both readers find a text inside an entry. */
+/** Whether both parsers find a text inside an entry. */
 export function bothFindInside(text: string, entries: readonly Entry[]): boolean {
   return [readByWhatwg, readByRfc3986].every((read) => {
     const url = read(text)

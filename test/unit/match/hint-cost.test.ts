@@ -5,7 +5,7 @@ import { parseIpRange } from '../../../src/match/ip.ts'
 import { parseOriginEntry } from '../../../src/match/origin.ts'
 import { parseReturnUrlEntry } from '../../../src/match/return-url.ts'
 
-/** The least time of a call in milliseconds of processor, of several rounds. */
+/** The minimum CPU time of a call in several rounds, in milliseconds. */
 function costOf(run: () => unknown): number {
   const rounds = Array.from({ length: 3 }, () => {
     const start = process.cpuUsage()
@@ -27,7 +27,7 @@ function joined(separator: string, item: (index: number) => string, length: numb
   }
 }
 
-/** Texts of many lengths: those that are looked at, and those that are too long for it. */
+/** Text lengths that are examined, and one that is too long. */
 const LENGTHS = [120, 500, LONGEST]
 const hostile = LENGTHS.flatMap((length) => [
   ...[',', ';', '|', ' ', ', ', ' ; '].map((separator) =>
@@ -58,7 +58,7 @@ const texts = [...spans, ...hostile]
 
 describe('a hint costs at most a small multiple of a valid entry', () => {
   const readers: [string, (text: string) => unknown, string, number][] = [
-    // Right entries of a length that operators write.
+    // Valid entries of a typical length.
     ['a range', parseIpRange, '2001:db8:85a3:8d3:1319:8a2e:370:7348', 15],
     ['an origin', parseOriginEntry, 'https://b\u00fccher.example', 15],
     ['a return URL', parseReturnUrlEntry, 'https://b\u00fccher.example/callback', 15],
@@ -67,7 +67,7 @@ describe('a hint costs at most a small multiple of a valid entry', () => {
   it.each(readers)('%s', (_what, read, right, most) => {
     for (const text of texts) read(text)
     const plain = costOf(() => read(right))
-    // A noisy neighbour may slow one measurement: what is dear stays dear when it is measured again.
+    // Other processes may slow down one measurement. If a text is really expensive, a second measurement shows it too.
     const dear = texts.filter((text) => costOf(() => read(text)) > most * plain)
     const stillDear = dear.filter((text) => costOf(() => read(text)) > most * costOf(() => read(right)))
     expect(stillDear.map((text) => text.slice(0, 60))).toEqual([])

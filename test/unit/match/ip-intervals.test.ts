@@ -96,14 +96,14 @@ describe('intervals of addresses', () => {
     expect(finish(lowestOutside(EVERY_ADDRESS, intervalsOf('0.0.0.0/0')))).toBe('::')
   })
 
-  /** Ranges of few bits, so that they meet, and addresses around them. */
+  /** Ranges with few different bits, so that they overlap, and addresses around them. */
   const words = fc.constantFrom(0, 1, 2, 3, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff)
   const ranges = fc.oneof(
     fc.tuple(words, fc.integer({ min: 0, max: 32 })).map(([word, prefix]) => rangeText([word], prefix)),
     fc
       .tuple(words, words, words, words, fc.integer({ min: 0, max: 128 }))
       .map(([one, two, three, four, prefix]) => rangeText([one, two, three, four], prefix))
-      // IPv4 in the dress of IPv6 is not an entry.
+      // IPv4 in IPv6 notation is not a valid entry.
       .filter((text) => !('problem' in parseIpRange(text))),
   )
   const lists = fc.array(ranges, { maxLength: 8 })

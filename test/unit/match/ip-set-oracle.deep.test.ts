@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { createIpSetBuilder, type IpSet } from '../../../src/match/ip-set.ts'
 import { rangeText, type IpAddress } from '../../../src/match/ip.ts'
 
-/** Numbers that look random, and are the same in every run. */
+/** Pseudo-random numbers, which are the same in every run. */
 function randomWords(seed: number): () => number {
   let state = seed
   return () => {
@@ -15,13 +15,13 @@ interface Population {
   readonly width: 1 | 4
   readonly ranges: number
   readonly prefixes: readonly number[]
-  /** Makes the words of an address out of random ones. */
+  /** Creates the words of an address from random ones. */
   readonly shape: (random: readonly number[]) => number[]
 }
 
 const ANY = (random: readonly number[]): number[] => [...random]
 
-/** Sets of all sizes and kinds: sparse and dense, flat and nested, spread and in one corner. */
+/** Sets of all sizes and kinds: sparse and dense, flat and nested, spread and clustered. */
 const populations: Readonly<Record<string, Population>> = {
   'a few ranges of IPv4': { width: 1, ranges: 40, prefixes: [0, 1, 4, 8, 12, 24, 32], shape: ANY },
   'thousands of ranges of IPv4': {
@@ -83,7 +83,7 @@ const populations: Readonly<Record<string, Population>> = {
 
 const CASES = 50_000
 
-/** Where ranges begin, by prefix length: what contains an address is asked of every length, the longest first. */
+/** The beginnings of ranges by prefix length. A look-up tries every length, longest first. */
 type Oracle = ReadonlyMap<number, ReadonlySet<string | number>>
 
 const clear = (words: readonly number[], prefix: number): number[] =>
@@ -107,7 +107,7 @@ function populate({ width, ranges, prefixes, shape }: Population): {
   const firsts: number[][] = []
   const builder = createIpSetBuilder()
   for (let index = 0; index < ranges; index += 1) {
-    // The wide ones are rare, or there would be nothing between them.
+    // Wide ranges are rare, because otherwise they would cover everything.
     const prefix = prefixes[Math.max(random() % prefixes.length, random() % prefixes.length)] ?? 0
     const words = clear(shape(Array.from({ length: width }, random)), prefix)
     firsts.push(words)
@@ -140,20 +140,20 @@ describe('an address set and a naive search', () => {
       const prefix = narrowest(oracle, words)
       if (prefix !== undefined) found += 1
       let agree = set.contains(asked) === (prefix !== undefined)
-      // To spell a range takes longer than to find it.
+      // Formatting a range takes longer than finding it.
       if (index % 4 === 0) {
         agree &&= set.find(asked) === (prefix === undefined ? undefined : rangeText(words, prefix))
       }
       if (!agree)
         throw new Error(`${rangeText(words, 128)} is in a range of length ${prefix}, not ${set.find(asked)}`)
     }
-    // Neither answer is rare, or little would be shown.
+    // Neither answer may be rare, because otherwise the test would show little.
     expect(found).toBeGreaterThan(CASES / 20)
     expect(found).toBeLessThan(CASES)
   })
 })
 
-/** Made by hand, because to spell and read it would take longer than all the rest. */
+/** Creates an address directly, because formatting and parsing it would take longer than everything else. */
 function addressOf(words: readonly number[]): IpAddress {
   const [word0, word1, word2, word3] = [0, 1, 2, 3].map((place) => (words[place] ?? 0) | 0) as [
     number,
@@ -175,7 +175,7 @@ function addressOf(words: readonly number[]): IpAddress {
   }
 }
 
-/** The address where a range begins, the one before, or one some way behind. */
+/** The first address of a range, the one before it, or one some distance after it. */
 function near(first: readonly number[], random: number): number[] {
   let carry = [-1, 0, 1, random >>> 24, random >>> 16, random >>> 8][random % 6] ?? 0
   return first

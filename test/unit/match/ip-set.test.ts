@@ -23,7 +23,7 @@ function valueOf(words: readonly number[]): bigint {
   return words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
 }
 
-/** The naive answer: every range that contains the address, the narrowest first. */
+/** The naive answer: all ranges that contain the address, narrowest first. */
 function oracle(ranges: readonly IpRange[], { version, words }: IpAddress): string | undefined {
   return ranges
     .filter((candidate) => candidate.version === version)
@@ -33,7 +33,7 @@ function oracle(ranges: readonly IpRange[], { version, words }: IpAddress): stri
 
 const nested = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3']
 
-/** Ranges, addresses, and the entry that is found. */
+/** Ranges, addresses, and the expected entry. */
 const cases: readonly (readonly [ranges: readonly string[], asked: string, found: string | undefined])[] = [
   [[], '192.0.2.1', undefined],
   [[], '::1', undefined],
@@ -49,7 +49,7 @@ const cases: readonly (readonly [ranges: readonly string[], asked: string, found
   [['192.0.2.0/24'], '::192.0.2.9', undefined],
   [['192.0.2.0/24'], '64:ff9b::192.0.2.9', undefined],
   [['192.0.2.0/24'], '2002:c000:209::', undefined],
-  // The sign bit of 32-bit arithmetic, and both ends of the line.
+  // The sign bit of 32-bit arithmetic, and both ends of the address space.
   [['128.0.0.0/1'], '127.255.255.255', undefined],
   [['128.0.0.0/1'], '128.0.0.0', '128.0.0.0/1'],
   [['128.0.0.0/1'], '255.255.255.255', '128.0.0.0/1'],
@@ -59,7 +59,7 @@ const cases: readonly (readonly [ranges: readonly string[], asked: string, found
   [['0.0.0.0'], '0.0.0.0', '0.0.0.0'],
   [['0.0.0.0'], '0.0.0.1', undefined],
   [['0.0.0.0/0'], '255.255.255.255', '0.0.0.0/0'],
-  // Families are separate.
+  // The IP versions are separate.
   [['::/0'], '192.0.2.1', undefined],
   [['::/0'], '::ffff:192.0.2.1', undefined],
   [['0.0.0.0/0'], '::', undefined],
@@ -71,7 +71,7 @@ const cases: readonly (readonly [ranges: readonly string[], asked: string, found
   [['2001:db8::/64'], '2001:db8:0:1::', undefined],
   [['8000::/1'], '7fff::', undefined],
   [['8000::/1'], 'ffff::', '8000::/1'],
-  // A smaller entry hides no larger one, on either side of it.
+  // A smaller entry does not hide a larger one, on either side of it.
   [nested, '10.1.2.3', '10.1.2.3'],
   [nested, '10.1.2.4', '10.1.2.0/24'],
   [nested, '10.1.2.2', '10.1.2.0/24'],
@@ -85,7 +85,7 @@ const cases: readonly (readonly [ranges: readonly string[], asked: string, found
   [['10.0.0.0/8', '10.0.0.0/24', '10.0.0.0'], '10.0.1.0', '10.0.0.0/8'],
   [['10.0.0.0/8', '10.255.255.0/24', '10.255.255.255'], '11.0.0.0', undefined],
   [['0.0.0.0/0', '255.255.255.255'], '255.255.255.254', '0.0.0.0/0'],
-  // An entry of one address at the end of a larger one, with neighbours that move the search to each side of it.
+  // A single address at the end of a larger entry, with neighbours that move the search to each side of it.
   [['10.0.0.0/8', '10.255.255.255'], '10.255.255.255', '10.255.255.255'],
   [['1.0.0.0', '10.0.0.0/8', '10.255.255.255'], '10.255.255.255', '10.255.255.255'],
   [['10.0.0.0/8', '10.255.255.255', '12.0.0.0'], '10.255.255.255', '10.255.255.255'],
@@ -96,7 +96,7 @@ const cases: readonly (readonly [ranges: readonly string[], asked: string, found
   [['10.0.0.0/24', '10.0.0.0/24', '10.0.0.5', '10.0.0.5'], '10.0.0.6', '10.0.0.0/24'],
 ]
 
-/** Few addresses and mostly small ranges, at both ends of the line and amid it, so that ranges meet, nest and repeat. */
+/** Few addresses and mostly small ranges, at both ends and in the middle, so that ranges touch, nest and repeat. */
 const crowdedRange = fc
   .record({
     width: fc.constantFrom(1, 4),
@@ -116,7 +116,7 @@ const anyRange = fc
     return range(rangeText(words, prefix % (32 * words.length + 1)))
   })
 
-/** The addresses where an answer can change: the ends of a range and what lies next to them. */
+/** The addresses where an answer can change: the ends of a range and their neighbours. */
 function edges({ version, first, last }: IpRange): IpAddress[] {
   const bits = version === 4 ? 32n : 128n
   const values = [valueOf(first) - 1n, valueOf(first), valueOf(last), valueOf(last) + 1n]

@@ -1,4 +1,4 @@
-/** Texts that some parser somewhere has taken for an address, and that are none. */
+/** Texts that some parser has accepted as an address, but that are not valid. */
 export const NO_ADDRESSES: readonly string[] = [
   // Octal, hexadecimal, dword and short forms of IPv4.
   '0177.0.0.1',
@@ -48,7 +48,7 @@ export const NO_ADDRESSES: readonly string[] = [
   'unknown',
   '_hidden',
   'undefined',
-  // Blanks, line ends, what cannot be seen, digits of other scripts.
+  // Blanks, line breaks, invisible characters, digits of other scripts.
   ' 192.0.2.1',
   '192.0.2.1 ',
   '\t192.0.2.1',
@@ -70,7 +70,7 @@ export const NO_ADDRESSES: readonly string[] = [
   '::\uff11',
   ' ::1',
   '::1\n',
-  // IPv6 of a wrong build.
+  // Malformed IPv6.
   ':',
   ':::',
   '::::',
@@ -96,7 +96,7 @@ export const NO_ADDRESSES: readonly string[] = [
   '::0x1',
   '::-1',
   '2001:db8:0:0:0:0:0:0:0000000000000000000000000',
-  // A dotted tail is as strict as an address, and is the tail.
+  // A dotted tail follows the same strict rules, and must be at the end.
   '::ffff:010.0.0.1',
   '::ffff:192.0.2.01',
   '::ffff:0x7f.0.0.1',
@@ -119,7 +119,7 @@ export const NO_ADDRESSES: readonly string[] = [
   '::.1.2.3',
 ]
 
-/** Spellings of requests, and what they are. */
+/** Spellings in requests, with IP version and canonical form. */
 export const ADDRESSES: readonly (readonly [text: string, version: 4 | 6, canonical: string])[] = [
   ['0.0.0.0', 4, '0.0.0.0'],
   ['192.0.2.1', 4, '192.0.2.1'],
@@ -141,7 +141,7 @@ export const ADDRESSES: readonly (readonly [text: string, version: 4 | 6, canoni
   ['::ffff:0.0.0.0', 4, '0.0.0.0'],
   ['::ffff:ffff:ffff', 4, '255.255.255.255'],
   ['0:0:0:0:0:ffff::', 4, '0.0.0.0'],
-  // Embedded in other ways: the sender chooses the embedded part, so it counts for nothing.
+  // Embedded in other ways: the sender chooses the embedded part, so it is ignored.
   ['::192.0.2.1', 6, '::c000:201'],
   ['::ffff:0:1.2.3.4', 6, '::ffff:0:102:304'],
   ['64:ff9b::192.0.2.1', 6, '64:ff9b::c000:201'],
@@ -169,7 +169,7 @@ export const ADDRESSES: readonly (readonly [text: string, version: 4 | 6, canoni
   ['ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255', 6, 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
 ]
 
-/** Entries of a policy that are taken, and their canonical text. */
+/** Valid entries of a policy, and their canonical form. */
 export const RANGES: readonly (readonly [entry: string, canonical: string, first: string, last: string])[] = [
   ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.1'],
   ['192.0.2.1/32', '192.0.2.1', '192.0.2.1', '192.0.2.1'],
@@ -189,7 +189,7 @@ export const RANGES: readonly (readonly [entry: string, canonical: string, first
   ['64:ff9b::/96', '64:ff9b::/96', '64:ff9b::', '64:ff9b::ffff:ffff'],
 ]
 
-/** Entries that are refused, with the spelling that would have been taken. */
+/** Refused entries, with the correct form. */
 /** Other spellings of one meaning (RFC 4291, 2.2), and the canonical one (RFC 5952). */
 export const SPELLED_RANGES: readonly (readonly [entry: string, canonical: string])[] = [
   ['2001:DB8::', '2001:db8::'],
@@ -244,7 +244,7 @@ export const CORRECTED_RANGES: readonly (readonly [entry: string, reason: RegExp
   ['[2001:db8::1]:443', /port/, '2001:db8::1'],
   ['fe80::1%eth0', /zone/, 'fe80::1'],
   ['fe80::%eth0/64', /zone/, 'fe80::/64'],
-  // What is around an address in files and programs.
+  // Text around an address in files and programs.
   [' 192.0.2.0/24', /do not belong/, '192.0.2.0/24'],
   ['192.0.2.0/24\n', /do not belong/, '192.0.2.0/24'],
   ['192.0.2.0 /24', /do not belong/, '192.0.2.0/24'],
@@ -258,7 +258,7 @@ export const CORRECTED_RANGES: readonly (readonly [entry: string, reason: RegExp
   ['\uff11\uff19\uff12.0.2.1', /do not belong/, '192.0.2.1'],
 ]
 
-/** Entries that are refused with more than one range, or with advice alone. */
+/** Entries that are refused with several suggested ranges, or only with advice. */
 export const ADVISED_RANGES: readonly (readonly [entry: string, problem: string])[] = [
   [
     '10.0.0.1-10.0.0.9',
@@ -296,7 +296,7 @@ export const ADVISED_RANGES: readonly (readonly [entry: string, problem: string]
   ['2001:db8::/129', 'has a prefix length over 128'],
 ]
 
-/** Entries that are refused, and nobody can say what was meant. */
+/** Refused entries with an ambiguous meaning. */
 export const NO_RANGES: readonly string[] = [
   '192.0.2.0/-1',
   '192.0.2.0/',
@@ -319,7 +319,7 @@ export const NO_RANGES: readonly string[] = [
   '::ffff:0:0/95',
   '::ffff:0:0/0',
   '::ffff:010.0.0.0/104',
-  // What may have been meant is not likely enough, or too wide.
+  // The possible meaning is not likely enough, or too wide.
   '10/8',
   '0/0',
   '2001:db8',

@@ -16,15 +16,15 @@ import {
 } from './ip.corpus.ts'
 import { runs } from '../../support/runs.ts'
 
-/** The entry as a range; a refusal fails the test. */
+/** Parses an entry as a range. A refusal fails the test. */
 function rangeOf(entry: string): IpRange {
   const range = parseIpRange(entry)
   if ('problem' in range) throw new Error(`${entry} ${range.problem}`)
   return range
 }
 
-/** An address by its words, as the test computes it. */
-/** An address in parts, or in groups without `::`. */
+/** Converts an address to the integer that the test computes with. */
+/** Writes an address in dotted decimal, or in groups without `::`. */
 function written(version: 4 | 6, value: bigint): string {
   const width = version === 4 ? 8 : 16
   const parts = Array.from({ length: version === 4 ? 4 : 8 }, (_, index) =>
@@ -37,7 +37,7 @@ function valueOf(words: readonly number[]): bigint {
   return words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
 }
 
-/** What ipaddr.js reads, in our terms. */
+/** The result of ipaddr.js in our form. */
 function recorded(text: string): { version: 4 | 6; value: bigint } {
   const address = ipaddr.process(text)
   const value = address.toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
@@ -49,7 +49,7 @@ const groups = fc.array(fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer
   minLength: 8,
   maxLength: 8,
 })
-/** Any spelling of RFC 4291 of the same eight groups. */
+/** Any RFC 4291 spelling of the same eight groups. */
 const spelled = fc
   .record({
     groups,
@@ -71,7 +71,7 @@ const spelled = fc
     const value = groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n)
     return { text: upper ? text.toUpperCase() : text, value }
   })
-/** Text near addresses: what a mistake or an attack would look like. */
+/** Texts similar to addresses, like mistakes or attacks. */
 const nearly = fc.oneof(
   fc.string({ unit: fc.constantFrom(...'0123456789abfxF.:%/[] -'), maxLength: 24 }),
   fc
@@ -134,7 +134,7 @@ describe('parseIp', () => {
         ),
         (text) => {
           const address = parseIp(text)
-          // ipaddr.js takes the deprecated `::192.0.2.1` for `::ffff:192.0.2.1`. RFC 4291 2.5.5 tells them apart.
+          // ipaddr.js treats the deprecated `::192.0.2.1` as `::ffff:192.0.2.1`. RFC 4291 2.5.5 distinguishes them.
           if (address === undefined || /^::[0-9]+\./.test(text)) return
           expect({ version: address.version, value: valueOf(address.words) }).toEqual(recorded(text))
         },
@@ -230,7 +230,7 @@ describe('parseIpRange', () => {
         for (const [index, range] of ranges.entries()) {
           expect([range.version, valueOf(range.first)]).toEqual([4, next])
           next = valueOf(range.last) + 1n
-          // Two neighbours that were one range would be listed as that.
+          // Two adjacent ranges that form one range would be listed as one.
           if (ranges[index + 1]?.prefix !== range.prefix) continue
           expect(parseIpRange(`${range.text.split('/')[0]}/${range.prefix - 1}`)).toHaveProperty('problem')
         }
@@ -267,7 +267,7 @@ describe('parseIpRange', () => {
 })
 
 describe('scanRange', () => {
-  /** What was read without garbage, in the terms of parseIpRange. */
+  /** The result of the allocation-free scanner, in the form of parseIpRange. */
   function scannedRange(text: string): { version: number; first: bigint; prefix: number } | undefined {
     const version = scanRange(text)
     if (version === 0) return undefined
@@ -277,7 +277,7 @@ describe('scanRange', () => {
 
   function parsedRange(text: string): { version: number; first: bigint; prefix: number } | undefined {
     const range = parseIpRange(text)
-    // Of the spellings of a range it reads the canonical one alone, with the full length of the prefix or without.
+    // It reads only the canonical spelling of a range, with or without the full prefix length.
     if ('problem' in range || ![text, text.replace(/\/(32|128)$/, '')].includes(range.text)) return undefined
     return { version: range.version, first: valueOf(range.first), prefix: range.prefix }
   }
@@ -306,7 +306,7 @@ describe('scanRange', () => {
     fc.integer({ min: 0, max: 130 }).map((prefix) => `/${prefix}`),
     nearly,
   )
-  /** Ranges in the form that is taken, and texts that are near it or far from it. */
+  /** Valid ranges, and texts that are similar or unrelated. */
   const anyText = fc.oneof(
     fc.tuple(hosts, suffixes).map(([host, suffix]) => host + suffix),
     fc.tuple(hosts, fc.nat(128)).map(([host, bits]) => {

@@ -8,7 +8,7 @@ import { bothFindInside, readByRfc3986, readByWhatwg } from './foreign-readers.t
 import { createChance, mutate } from './mutations.ts'
 
 const MILLION = 1_000_000
-/** Milliseconds, for a machine that is busy with others. */
+/** The timeout on a busy machine, in milliseconds. */
 const PATIENCE = 120_000
 const short = (text: string): boolean => text.length < 300
 
@@ -38,7 +38,7 @@ describe('a million mutations of return URLs', () => {
         if (!bothFindInside(text, urls) || !bothFindInside(url.href, urls)) wrong.push(text)
       }
       expect(wrong).toEqual([])
-      // It says something only if many mutations are still rightful.
+      // The test is meaningful only if many mutations are still valid.
       expect(admitted).toBeGreaterThan(20_000)
     },
     PATIENCE,
@@ -73,7 +73,7 @@ describe('a million mutations of origins', () => {
     ...Array.from({ length: 20 }, () => rightful.map((text) => text.replace('*', 'www'))).flat(),
   ]
 
-  /** Read off the rules: same scheme, same port, and the same host or one below. */
+  /** The rule: same scheme, same port, and the same host or a subdomain. */
   function admits(domain: string, text: string): boolean {
     return [readByWhatwg, readByRfc3986].every((read) => {
       const [entry, origin] = [read(domain.replace('*.', '')), read(text)]

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same in every run (xorshift32). */
+/** Pseudo-random numbers, which are the same in every run (xorshift32). */
 export function createChance(seed: number): (below: number) => number {
   let state = seed | 1
   return (below) => {
@@ -11,7 +11,7 @@ export function createChance(seed: number): (below: number) => number {
 
 type Chance = ReturnType<typeof createChance>
 
-/** Pieces of text that parsers read differently, and of the hosts and paths that are aimed at. */
+/** Parts of text that parsers read differently, and of the targeted hosts and paths. */
 export const TOKENS: readonly string[] = [
   [
     '..',
@@ -119,7 +119,7 @@ const LOOKALIKES: Readonly<Record<string, string>> = {
 
 type Mutation = (text: string, chance: Chance, other: string) => string
 
-/** A place in the text, and one after it. */
+/** A position in the text, and a later one. */
 function cut(text: string, chance: Chance): [number, number] {
   const start = chance(text.length + 1)
   return [start, start + 1 + chance(4)]
@@ -145,7 +145,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   (text, chance) => replaceOne(text, chance, () => String.fromCharCode(chance(128))),
   (text, chance) => replaceOne(text, chance, () => String.fromCharCode(chance(65_536))),
-  // Swap two neighbours, write a piece twice.
+  // Swap two neighbours, repeat a part.
   (text, chance) => {
     const [at] = cut(text, chance)
     return text.slice(0, at) + text.charAt(at + 1) + text.charAt(at) + text.slice(at + 2)
@@ -154,7 +154,7 @@ const MUTATIONS: readonly Mutation[] = [
     const [start, end] = cut(text, chance)
     return text.slice(0, end) + text.slice(start)
   },
-  // Other spellings of a character: escaped, escaped twice, in the other case, a look-alike.
+  // Other spellings of a character: escaped once or twice, in the other case, a look-alike.
   (text, chance) => replaceOne(text, chance, (character) => (character === '' ? '' : escaped(character))),
   (text, chance) =>
     replaceOne(text, chance, (character) => (character === '' ? '' : escaped(character).replace('%', '%25'))),

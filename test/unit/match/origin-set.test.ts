@@ -80,7 +80,7 @@ describe('a set of origins', () => {
     .tuple(scheme, fc.constantFrom('', 'a.', 'b.', 'x.a.', '_.', 'x'), base, port)
     .map((parts) => parts.join(''))
 
-  /** Read off the rules: same scheme, same port, and strictly below the base. None of these bases has a suffix below it. */
+  /** The rule: same scheme, same port, and a strict subdomain. None of these bases has a public suffix below it. */
   function admits(text: string, origin: string): boolean {
     if (!text.includes('*')) return text === origin
     const [start = '', end = ''] = text.split('*')

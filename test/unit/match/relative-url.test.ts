@@ -195,7 +195,7 @@ describe('parseRelativeUrl', () => {
         if ('problem' in read) return
         taken += 1
         expect(read.origin).toBe(HERE)
-        // Also where a handler redirects to the raw text, or to path and query of what it was given.
+        // Also if a handler redirects to the raw text, or to the path and query of the given URL.
         for (const base of [`${HERE}/`, `${HERE}/a/b?c`]) {
           expect(new URL(text, base).href.replace(/%../g, (escape) => escape.toUpperCase())).toBe(read.href)
           expect(new URL(read.path + read.query, base).href).toBe(read.href)

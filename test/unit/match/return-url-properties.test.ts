@@ -23,7 +23,7 @@ function entryOf(text: string | { exact: string }): ReturnUrlEntry {
   return entry
 }
 
-/** What the guard hands on for a text, or `undefined` when it refuses. */
+/** The URL that the guard passes on for a text, or `undefined` if it refuses. */
 function admitted(text: unknown, set: ReturnUrlSet = callback): ReturnUrl | undefined {
   const url = parseReturnUrl(text)
   return 'problem' in url || set.find(url) === undefined ? undefined : url
@@ -56,7 +56,7 @@ function mutate(text: string, changes: readonly Change[]): string {
 
 const mutated = fc
   .tuple(
-    // There are few of the rightful ones, and most changes spoil them.
+    // Few of them are valid, and most changes make them invalid.
     fc.oneof(fc.constantFrom(...rightful), fc.constantFrom(...hostile.filter(({ length }) => length < 300))),
     fc.array(change, { maxLength: 4 }),
   )
@@ -75,7 +75,7 @@ describe('every admitted URL', () => {
       }),
       { numRuns: runs(8000) },
     )
-    // The property says something only if enough mutations are still rightful.
+    // The property is meaningful only if enough mutations are still valid.
     expect(count).toBeGreaterThan(runs(200))
   })
 
@@ -137,7 +137,7 @@ describe('no URL is admitted', () => {
 })
 
 describe('for every well-formed URL and every policy', () => {
-  // What may be written: RFC 3986 without its odd corners, each of which has a name in ReturnUrlProblem.
+  // The accepted grammar: RFC 3986 without its odd cases, each of which has a name in ReturnUrlProblem.
   const anyCase = (text: string): fc.Arbitrary<string> =>
     fc
       .array(fc.boolean(), { minLength: text.length, maxLength: text.length })
@@ -170,7 +170,7 @@ describe('for every well-formed URL and every policy', () => {
   const plain = fc.constantFrom(..."abzAZ09-_~!$&'()*+,=:@".split(''))
   const character = fc.oneof(
     { weight: 6, arbitrary: plain },
-    // Any character that may be escaped: printable, no separator, and none that normalising turns into one.
+    // Any character that may be escaped: printable, not a separator, and not normalised to one.
     fc.constantFrom(
       '%20',
       '%41',
@@ -192,7 +192,7 @@ describe('for every well-formed URL and every policy', () => {
       fc.array(character, { minLength: 1, maxLength: 4 }),
     )
     .map(([start, characters]) => start + characters.join(''))
-    // Dots before a space, or before what a decoding turns into a query or fragment, count as dot segments.
+    // Dots before a space, or before a character that decodes to `?` or `#`, count as dot segments.
     .filter(
       (text) =>
         !/^\.{1,2}(?:$|[;?#])/.test(
@@ -216,7 +216,7 @@ describe('for every well-formed URL and every policy', () => {
     .tuple(place, path, query)
     .filter(([start, end]) => start.length > 2 || !end.startsWith('//'))
     .map(([start, end, data]) => start.join('') + end + data)
-  /** Canonical by our own answer, which other properties judge. No path of an entry may hold a `*`. */
+  /** In our canonical form, which other properties test. The path of an entry must not contain a `*`. */
   const entry = fc
     .tuple(url, fc.constantFrom('prefix', 'prefix', 'exact', 'any port'))
     .map(([text, kind]) => ({ ...(parseReturnUrl(text) as ReturnUrl), kind }))
@@ -240,7 +240,7 @@ describe('for every well-formed URL and every policy', () => {
 
   it('is admitted exactly if two independent parsers find it inside an entry', () => {
     const admittedOf = { true: 0, false: 0 }
-    /** Often the URL goes on where an entry ends, or nearly. */
+    /** URLs that often continue at or near the end of an entry. */
     const near = fc.tuple(
       fc.array(entry, { minLength: 1, maxLength: 6 }),
       url,
@@ -316,7 +316,7 @@ describe('a set of return URLs', () => {
     .map(([start, end]) => start + end)
     .filter((whole) => !whole.startsWith('com.example.app://'))
 
-  // An origin with few entries is kept in another way than one with many.
+  // An origin with few entries is stored differently from one with many.
   it.each([
     ['at many origins', text, 12],
     ['at one origin', path.map((end) => `https://example.org${end}`), 30],

@@ -119,7 +119,7 @@ describe('createReturnUrlSet', () => {
     expect(setOf().bytes).toBe(0)
     expect(apart).toBeGreaterThan(10 * 1_800)
     expect(apart).toBeLessThan(10 * 2_200)
-    // A step of its own for each segment.
+    // A separate step for each segment.
     expect(deep(() => 'example.org').bytes).toBeGreaterThan(apart + 900 * 200)
   })
 })

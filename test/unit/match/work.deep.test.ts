@@ -6,7 +6,7 @@ import { createReturnUrlSet } from '../../../src/match/return-url-set.ts'
 import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
 import { growth } from '../../support/work.ts'
 
-/** What ten times as long a text may cost: what compares each character with each costs a hundred times as much. */
+/** The limit for a text ten times as long. Comparing all pairs of characters would cost a hundred times as much. */
 const LINEAR = 12
 
 function known<Parsed extends object>(parsed: Parsed): Exclude<Parsed, { problem: unknown }> {
@@ -104,7 +104,7 @@ describe('ten times as long a header is ten times as much work', () => {
       lines,
     )
 
-  /** What is repeated to the length of the header, and what stands around it. */
+  /** The part that is repeated to the length of the header, and the text around it. */
   it.each<[header: Parameters<typeof read>[0], string, part: string, ahead?: string, behind?: string]>([
     [LIST, 'of trusted hops', '10.0.0.2,', '', '10.0.0.2'],
     [LIST, 'of commas', ','],

@@ -191,7 +191,7 @@ describe('metrics of guards', () => {
 })
 
 describe('readiness', () => {
-  /** A store that can be taken away, and what its feed says. */
+  /** A store that can become unreachable, and control of its feed. */
   function setUp(options: { now?: () => number } = {}) {
     const state: { away: boolean; listener: StoreListener | undefined } = { away: false, listener: undefined }
     const store = memoryStore([{ policy: { appId: 'a' } }])

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Decision } from 'portcullis'
 import { openTelemetryDecisions } from 'portcullis/otel'
 
-/** What the SDK brings where it is installed: a context that follows asynchronous calls, and a meter that keeps what it is told. */
+/** Minimal replacements for the SDK: a context that follows asynchronous calls, and a meter that records its values. */
 const contexts = new AsyncLocalStorage<api.Context>()
 const manager: api.ContextManager = {
   active: () => contexts.getStore() ?? api.ROOT_CONTEXT,

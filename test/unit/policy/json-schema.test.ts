@@ -31,7 +31,7 @@ const KNOWN =
     ' ',
   )
 
-/** Judges by the keywords that the schema uses; one that is not known here fails the test. */
+/** Validates with the keywords that the schema uses. An unknown keyword fails the test. */
 function takes(rules: Schema, value: unknown): boolean {
   for (const keyword of Object.keys(rules)) expect(KNOWN).toContain(keyword)
   if (rules.anyOf !== undefined) return rules.anyOf.some((one) => takes(one, value))
@@ -76,7 +76,7 @@ function takes(rules: Schema, value: unknown): boolean {
   }
 }
 
-/** A member that the schema does not name. */
+/** Validates a member that the schema does not name. */
 function takesMember(
   { additionalProperties, propertyNames }: Schema,
   name: string,
@@ -188,7 +188,7 @@ describe('PolicyInput', () => {
         : T
     type SchemaInput = z.input<PolicySchema>
     const written: PolicyInput = { appId: 'a', ipWhitelist: { mode: 'enforce' } }
-    // Both ways: the compiler says when one of them has more or less.
+    // In both directions, so that the compiler reports any difference.
     const one = (input: Mutable<PolicyInput>): SchemaInput => input
     const other = (input: SchemaInput): PolicyInput => input
     expect(parsePolicy(other(one(written as Mutable<PolicyInput>)))).toMatchObject(written)

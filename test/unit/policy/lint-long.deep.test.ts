@@ -37,7 +37,7 @@ describe('long lists', () => {
     }
     const found = judge(100_000)()
     expect(found.filter(({ path }) => path.startsWith('ipWhitelist.'))).toHaveLength(findings(100_000))
-    // Each with each would be 64 times the work; to sort takes a little more than eight times.
+    // Comparing all pairs would be 64 times the work. Sorting takes a little more than eight times.
     expect(growth(judge, { from: SHORT, to: LONG })).toBeLessThan(12)
   })
 })

@@ -9,7 +9,7 @@ import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-u
 import { holds, intersection, meets, sizeOf, unionOf, without, type Union } from '../../../src/lint/blocks.ts'
 import { runs } from '../../support/runs.ts'
 
-/** A policy that uses all protection there is. */
+/** A policy that uses every protection. */
 const best = {
   appId: 'a',
   serverOnly: { mode: 'enforce' },
@@ -22,7 +22,7 @@ const best = {
 
 type Section = Exclude<keyof typeof best, 'appId'>
 
-/** What is found in the best policy with other members in one of its sections. */
+/** The findings in the best policy with other members in one section. */
 function lint(section: Section, members: object): readonly PolicyFinding[] {
   return lintPolicy({ ...best, [section]: { ...best[section], ...members } })
 }
@@ -469,7 +469,7 @@ describe('ranges, compared with a naive check', () => {
     )
   })
 
-  /** How many CIDR ranges it takes at least. */
+  /** The minimum number of CIDR ranges. */
   function fewest(addresses: ReadonlySet<string>): number {
     const count = (base: readonly number[], bits: number): number => {
       const block = addressesOf(rangeText(base, 32 * base.length - bits))
@@ -573,7 +573,7 @@ describe('origins and return URLs, compared with a naive check', () => {
       fc.property(entries, (urls) => {
         const swallowed = urls.flatMap((one, index) => {
           const text = typeof one === 'string' ? one : one.exact
-          // An entry for any port is inside of another only if that is for any port, too.
+          // An entry for any port is covered by another only if that is also for any port.
           const others = urls.filter(
             (other) =>
               other !== one &&

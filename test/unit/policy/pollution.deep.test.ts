@@ -21,7 +21,7 @@ import { compilePolicy } from '../../../src/policy/compile.ts'
 import { policyShape } from '../../../src/policy/schema.ts'
 import { readSources } from '../house/sources.ts'
 
-/** Members of every option, entry and result that the sources name: what follows `readonly` in an interface. */
+/** The members of every option, entry and result in the sources: the names after `readonly` in interfaces. */
 const membersInSources = readSources().flatMap(({ text }) =>
   [...text.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name = '']) => name),
 )
@@ -31,7 +31,7 @@ const keys = [...new Set([...[...KEYS.values()].flat(), ...KEYS.keys(), ...membe
   .toSorted()
 
 const prototype = Object.prototype as Record<string, unknown>
-/** What an attacker may put there: what each key could hold. */
+/** Values that an attacker may set: possible values of the keys. */
 const POISONS: readonly unknown[] = ['europe', true, ['0.0.0.0/0'], { mode: 'off' }]
 
 afterEach(() => {
@@ -72,7 +72,7 @@ const requests: readonly RequestDescription[] = [
 
 const list = '203.0.113.0/24\n2001:DB8::1 # a note\n'
 
-/** Everything that is decided, parsed or found, as one text. */
+/** All decisions, parsed values and findings, as one text. */
 function everything(): string {
   const jurisdictions = compileJurisdictions(DEFAULT_JURISDICTIONS, 'j')
   const texts = ['https://example.org', 'nonsense', '://', 'https://a@b.example', 'https://x.example:99999']
@@ -87,7 +87,7 @@ function everything(): string {
     texts.map((text) => [parseOrigin(text) ?? null, parseOriginEntry(text), parseReturnUrl(text)]),
     texts.map((text) => [parseReturnUrlEntry(text), parseIpRange(text)]),
     [lintList(entries), [...formatList(entries, 'text')], [...formatList(entries, 'csv')]],
-    // The words may differ: zod names `Object.prototype.path` as a place. The document stays refused.
+    // The text may differ, because zod uses `Object.prototype.path` as a path. The document must still be refused.
     refusal(() => parsePolicy({ ...document, extra: 1 })) === 'taken',
   ])
 }
@@ -114,7 +114,7 @@ describe('a polluted Object.prototype', () => {
 
   it('changes no policy, finding, list or decision, whatever name it gets', () => {
     const clean = everything()
-    /** What goes wrong while these names stand there, if anything does. */
+    /** The harm that these polluted names cause, if any. */
     const harm = (names: readonly string[], poison: unknown): string | undefined => {
       for (const name of names) prototype[name] = poison
       let now = ''
@@ -123,7 +123,7 @@ describe('a polluted Object.prototype', () => {
       if (outcome !== 'taken') return outcome
       return now === clean ? undefined : 'another decision'
     }
-    // Many at once, and one by one only where many do harm: the same faults are found, in a tenth of the time.
+    // Many at once, and individually only if they cause harm: this finds the same faults in a tenth of the time.
     const changed = batches(keys, 20).flatMap((names) =>
       POISONS.filter((poison) => harm(names, poison) !== undefined).flatMap((poison) =>
         names.flatMap((name) => {
@@ -133,7 +133,7 @@ describe('a polluted Object.prototype', () => {
       ),
     )
     expect([...new Set(changed)]).toEqual([])
-    // One that is planted is found.
+    // Control: a planted fault is detected.
     expect(harm(['secret', 'toJSON', 'title'], () => 'europe')).toBe('another decision')
   })
 

@@ -4,7 +4,7 @@ import { lintPolicy, parsePolicy, PolicyError, scorePolicy } from 'portcullis'
 import { scoreOf } from '../../../src/policy/score.ts'
 import { runs } from '../../support/runs.ts'
 
-/** Sections that use all protection there is. */
+/** Sections that use every protection. */
 const best = {
   serverOnly: { mode: 'enforce' },
   ipWhitelist: { mode: 'enforce', ranges: ['8.8.8.0/24', '2a00:1450::/32'] },
@@ -19,7 +19,7 @@ const app = (members: object): object => ({ appId: 'a', ...members })
 const withMode = (mode: string): object =>
   Object.fromEntries(Object.entries(best).map(([name, section]) => [name, { ...section, mode }]))
 
-/** Policies of all kinds, with much to be found in them. */
+/** Policies of all kinds, with many findings. */
 const policies = fc.record(
   {
     serverOnly: fc.record({
@@ -69,7 +69,7 @@ const policies = fc.record(
 )
 const modes = fc.tuple(...sections.map(() => fc.constantFrom('enforce', 'report', 'off')))
 
-/** The sections of a policy, each in the mode drawn for it. */
+/** The sections of a policy, each in its drawn mode. */
 function inModes(policy: object, drawn: readonly string[]): Record<string, object> {
   return Object.fromEntries(
     Object.entries(policy).map(([name, section]) => [
@@ -122,7 +122,7 @@ describe('scorePolicy', () => {
       'mode-report auditAccess.mode',
       'ipv6-missing ipWhitelist.ranges',
       'audit-loss auditAccess.onSinkFailure',
-      // What is off protects nothing yet, well written or not.
+      // A guard that is off protects nothing, however well its section is written.
       'insecure-scheme returnUrlGuard.urls[1]',
       'whole-origin returnUrlGuard.urls[0]',
       'whole-origin returnUrlGuard.urls[1]',

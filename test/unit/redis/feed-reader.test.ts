@@ -5,7 +5,7 @@ import { createKeyspace } from '../../../src/redis/keyspace.ts'
 
 type Entry = [id: string, fields: string[]]
 
-/** A feed in memory that answers the commands of a reader as Redis does. */
+/** A feed in memory that answers the commands of a reader like Redis. */
 function memoryFeed() {
   let entries: Entry[] = []
   let counter = 0
@@ -17,7 +17,7 @@ function memoryFeed() {
       entries.push([`${last}-0`, ['app', appId, 'revision', String(revision), 'number', String(counter)]])
     },
     trim: (keep: number) => void (entries = keep === 0 ? [] : entries.slice(-keep)),
-    /** Another server gives the last entry another number: it lacks some that came before. */
+    /** Simulates a server whose last entry has another number, because it lacks earlier ones. */
     renumber: (number: number) => entries.at(-1)?.[1].splice(5, 1, String(number)),
     loseCounter: () => void (counter = 0),
     async ask(...command: (string | number)[]): Promise<unknown> {

@@ -35,7 +35,7 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   behind: keyspace.behind,
 }
 
-/** What a name of the table is for the values that `names` is made of. */
+/** A name in the table, with the values that the test uses. */
 function filledIn(name: string): string {
   const values: Readonly<Record<string, string>> = {
     'app id': 'A',

@@ -3,12 +3,12 @@ import type { Place } from '../../../src/region/place.ts'
 import { bringBack, copyOwed } from '../../../src/region/repair.ts'
 import { Settling } from '../../../src/region/settling.ts'
 
-// The clock is not that of the machine: what is settled waits for seconds. The commands themselves run in `integration/region`.
+// Uses a fake clock, because settling takes seconds. The commands themselves are tested in `integration/region`.
 
 beforeEach(() => void jest.useFakeTimers())
 afterEach(() => void jest.useRealTimers())
 
-/** Two locations of which London owes both records to Frankfurt, which has the first. */
+/** Two locations. London owes both records to Frankfurt, which already has the first. */
 function twoPlaces(): { london: Place; frankfurt: Place; settled: string[]; whenTaking: { does(): void } } {
   const settled: string[] = []
   const there = new Map([['europe_1', 'first']])

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { regionalStore, regions, UsageError, type PersonHandle, type PersonId } from 'portcullis/region'
 
-// Each line below `@ts-expect-error` must not compile: `npm run typecheck` fails where one does.
+// The lines after `@ts-expect-error` must not compile: otherwise `npm run typecheck` fails.
 
 const clients = {
   london: new Redis({ lazyConnect: true }),

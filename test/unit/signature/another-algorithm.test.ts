@@ -37,7 +37,7 @@ function pointOf(key: KeyObject): Buffer {
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
-/** One row: an algorithm that the house does not have. */
+/** The row of an algorithm that the package does not have. */
 const NAME = 'ecdsa-p256-sha256'
 const ROW: Algorithm = {
   signatureLength: 64,
@@ -70,7 +70,7 @@ function signed(privateKey: KeyObject, keyId = 'p256') {
 
 describe('a further algorithm', () => {
   beforeAll(() => {
-    // Before any module has read the table.
+    // Added before any module has read the table.
     Object.assign(ALGORITHMS, { [NAME]: ROW })
     ;(ALGORITHM_NAMES as string[]).push(NAME)
   })
@@ -86,7 +86,7 @@ describe('a further algorithm', () => {
     })
     const refused = { ok: false, code: 'SIGNATURE_INVALID' }
     expect(verifyMessage(signed(stranger.privateKey), keys, rules, NOW)).toMatchObject(refused)
-    // The key of the decoy signs for nobody.
+    // A signature with the decoy's key is not accepted.
     expect(verifyMessage(signed(stranger.privateKey, 'x'), keys, rules, NOW)).toMatchObject(refused)
     expect(decoysFor(64).map(({ algorithm }) => algorithm)).toEqual(['ed25519', NAME])
   })

@@ -214,7 +214,7 @@ describe('a reused outline', () => {
     const schemes = ['https', 'http', undefined] as const
     const targets = ['/a', '/a?b', '/b?', '/\n', '*']
     const headers = [{ 'x-a': '1' }, { 'x-a': ' 2' }, {}]
-    // Each after each other in one part at least.
+    // Each message follows every other one in at least one part.
     const messages = methods.flatMap((method) =>
       authorities.flatMap((authority) =>
         schemes.flatMap((scheme) =>
@@ -238,7 +238,7 @@ describe('a reused outline', () => {
       `"@authority": ${authority}\n"@signature-params": ()`,
     )
     expect(outline).toMatchObject({ head: undefined })
-    // Nor one that the head does not name.
+    // Nor a header that is not sent.
     const other = outlineOf(['@method', '@path'])
     baseText(messageOf({ ...request, authority }), ['@method', '@path'], '()', undefined, other)
     expect(other).toMatchObject({ head: undefined })

@@ -9,7 +9,7 @@ import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from './messag
 const REQUIRED = '"@method" "@authority" "@path" "@query"'
 const PARAMETERS = `created=${NOW / 1000};keyid="key-1";nonce="nonce-of-16-char"`
 
-/** The base over components as `Signature-Input` writes them. */
+/** The signature base for components in the form of `Signature-Input`. */
 function baseOf(components: string, message: Partial<PlainMessage>, structured = structuredFields): string {
   const plain = { method: 'GET', authority: 'www.example.com', target: '/', headers: {}, ...message }
   const received = parseSignatures([`s=(${components});${PARAMETERS}`], ['s=:AA==:'])
@@ -192,7 +192,7 @@ describe('components with parameters', () => {
 
   it('are refused together if they cause much work', () => {
     const x = `a="${'x'.repeat(9000)}", b, c`
-    // However often it is covered, a header is read once.
+    // A header is read once, however often it is covered.
     expect(valuesOf('"x";sf "x";key="a" "x";key="b"', { headers: { x } })).toMatch(/^"x";sf: a=/)
     expect(valuesOf('"x";sf "y";key="a"', { headers: { x, y: x } })).toBe(
       'the headers covered with `;sf` and `;key` are longer than 16384 characters in total',

@@ -9,7 +9,7 @@ import { KEYS, messageOf, NOW, RULES, SECRET } from './message.ts'
 const COMPONENTS = '("@method" "@authority" "@path" "@query" "x-a")'
 const OPTIONS = { signedBase: undefined, thorough: false }
 
-/** A message whose signer has signed this value as `@path` in place of `/a`. */
+/** A message whose signer has signed this value as `@path` instead of `/a`. */
 function signedPath(path: string, xA = 'b'): SignedMessage & { readonly asked: readonly string[] } {
   const input = `${COMPONENTS};created=${Math.floor(NOW / 1000)};keyid="key-1";nonce="nonce-of-16-char"`
   const base = `"@method": GET\n"@authority": a.example\n"@path": ${path}\n"@query": ?b=c\n"x-a": ${xA}\n"@signature-params": ${input}`
@@ -37,7 +37,7 @@ describe('the search for the mistake of a signer', () => {
       components: ['@path'],
       mistake: '`@path` was signed with the query',
     })
-    // Other hosts than the one that was signed are a mistake to be tried.
+    // The search also tries other hosts.
     expect(message.asked.slice(before)).toEqual(['host', 'x-forwarded-host'])
   })
 
@@ -67,7 +67,7 @@ describe('the search for the mistake of a signer', () => {
     const { base, mistake } = diagnose(message, [counted], undefined, OPTIONS)
     expect(mistake).toBeUndefined()
     expect(tried).toBeGreaterThanOrEqual(base?.length ?? Infinity)
-    // A line feed is added to the base, and one carriage return to each of its lines.
+    // The base gets one line feed more, and each of its lines one carriage return.
     expect(tried).toBeLessThanOrEqual(MOST_TRIED_CHARACTERS + 10)
   })
 })

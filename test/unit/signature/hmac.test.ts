@@ -13,7 +13,7 @@ describe('the fast path of HMAC', () => {
   const secrets = fc.uint8Array({ minLength: 1, maxLength: 200 })
   const texts = fc.oneof(
     fc.string({ maxLength: 300 }),
-    // Beyond the memory that all checks share, and at its edge.
+    // Lengths around and beyond the shared buffer.
     fc.integer({ min: 3_900, max: 4_200 }).map((length) => 'x'.repeat(length)),
     fc
       .array(fc.integer({ min: 0, max: 255 }), { maxLength: 100 })
@@ -82,7 +82,7 @@ describe('the fast path of HMAC', () => {
     const text = 'x'.repeat(length)
     const seen: Uint8Array[] = []
     const fill = Buffer.prototype.fill
-    // What a check wipes is the memory in which it has put the pads.
+    // Records the memory that a check wipes, which contained the pads.
     Buffer.prototype.fill = function (this: Buffer, ...given: never[]) {
       seen.push(this)
       return fill.apply(this, given)

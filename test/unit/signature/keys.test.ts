@@ -11,7 +11,7 @@ const publicKey = Buffer.from(
   'base64url',
 ).toString('base64')
 
-/** Bytes of nothing, in base64. */
+/** Zero bytes, in base64. */
 const zeros = (length: number): string => Buffer.alloc(length).toString('base64')
 
 function issuesOf(keys: unknown): readonly string[] {
@@ -145,7 +145,7 @@ describe('parseAppKeys', () => {
   })
 
   it('refuses every point of small order, however it is written', () => {
-    // The eight of them, and their spellings that were not reduced: public knowledge, of RFC 7748 and libsodium.
+    // All eight points and their non-reduced encodings, which are public (RFC 7748 and libsodium).
     const points = [
       '0000000000000000000000000000000000000000000000000000000000000000',
       '0100000000000000000000000000000000000000000000000000000000000000',

@@ -100,7 +100,7 @@ describe('memoryNonces', () => {
   it('removes expired nonces during claims', () => {
     let now = 0
     const nonces = memoryNonces({ max: 200, maxPerApp: 200, now: () => now })
-    // At any time 100 are unexpired, and some 50 more wait for their span to end.
+    // At any time, 100 are unexpired, and about 50 more wait for the end of their span.
     for (let index = 0; index < 5_000; index++) {
       now += 100
       expect(nonces.claim('a', String(index), now + 10_000)).toBe(true)

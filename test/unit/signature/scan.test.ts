@@ -10,7 +10,7 @@ const PLAIN =
 
 const REQUIRED = ';created=0;keyid="k";nonce="nonce-of-16-char"'
 
-/** What the scanner answers, the parser must answer. */
+/** Whether the scanner agrees with the parser. */
 function agrees(input: string, signature: string): boolean {
   if (scanSignature(input, signature) === undefined) return false
   const { label, tag, shape: _shape, ...content } = scanSignature(input, signature) as ScannedSignature
@@ -62,7 +62,7 @@ describe('the scanner of plain signatures', () => {
     [PLAIN, `sig1=${MAC.replace('Bw', '-w')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', '_w')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', ' w')}`],
-    // Of these characters a byte is that of the one in its place.
+    // The low byte of this character equals the replaced one.
     [PLAIN, `sig1=${MAC.replace('B', '\u0142')}`],
     [PLAIN, `sig1=${MAC.replace('w', '\u2077')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', '=w')}`],
@@ -119,7 +119,7 @@ describe('the scanner of plain signatures', () => {
       ),
       { numRuns: runs(20_000) },
     )
-    // Otherwise nothing was compared.
+    // Otherwise the test has compared nothing.
     expect(answered).toBeGreaterThan(runs(1000))
   })
 })

@@ -16,7 +16,7 @@ const PLAIN: PlainMessage = {
   headers: { 'x-a': 'b' },
 }
 
-/** A message whose signature holds, before anybody has spelled it anew. */
+/** A message with a valid signature, in its original spelling. */
 function signedHeaders(components: readonly string[]): { input: string; signature: string } {
   const base = signatureBase(messageOf(PLAIN), components, [
     ['created', CREATED],
@@ -39,7 +39,7 @@ function verdict(changedInput: string, changedSignature: string): object {
 const INPUT_PROBLEM = 'Signature-Input `sig1` has a value that is not in the canonical form of RFC 9651'
 const SIGNATURE_PROBLEM = 'Signature `sig1` is not base64 in the canonical form of RFC 9651'
 
-/** The signature with other bits in the last character of its base64 that belong to no byte. */
+/** The signature with other unused bits in the last base64 character. */
 function withTrailingBits(text: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
   return text.replace(/(.)=:$/, (_all, last: string) => `${alphabet[alphabet.indexOf(last) + 1]}=:`)
@@ -126,13 +126,13 @@ describe('a value of a signature has only one spelling', () => {
         const answer = scanSignature(one, other)
         if (answer !== undefined) {
           scanned++
-          // The outline remembers the head of the base that it made last.
+          // The outline caches the head of its last base.
           const { label, tag, shape: _shape, outline: _outline, ...content } = answer
           expect(parseSignatures([one], [other])).toMatchObject([
             { label, keyId: content.keyId, tag, content },
           ])
         }
-        // What passes says the very same, blanks aside.
+        // Everything that passes has the same meaning, except blanks.
         if ('ok' in verdict(one, other) && (verdict(one, other) as { ok: boolean }).ok) {
           passed++
           const bare = (text: string): string => text.replace(/[ \t]/g, '')

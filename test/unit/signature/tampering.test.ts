@@ -47,7 +47,7 @@ describe('one changed character', () => {
     'signature',
   ] as const
 
-  // The case of a host does not count (RFC 9110 4.2.3).
+  // The case of a host does not matter (RFC 9110 4.2.3).
   function sameMeaning(name: string, before: string, after: string): boolean {
     return name === 'authority' && before.toLowerCase() === after.toLowerCase()
   }
@@ -70,7 +70,7 @@ describe('one changed character', () => {
         const changed = isPart
           ? { ...message, [name]: after }
           : { ...message, headers: { ...message.headers, [name]: after } }
-        // The message says in the failure which character let it pass.
+        // The failure message shows which character was accepted.
         expect([after, accepts(changed)]).toEqual([after, false])
       }
     }
@@ -146,7 +146,7 @@ describe('one changed byte of a message whose signature has every feature', () =
     headers: { ...plain.headers, 'signature-input': `sig-1=${base.input}`, signature: `sig-1=:${mac}:` },
   }
 
-  /** All texts of the message by a name, and how to put another one in its place. */
+  /** All texts of the message by name, and a function that replaces each. */
   const texts: readonly (readonly [name: string, text: string, put: (text: string) => PlainMessage])[] = [
     ...(['method', 'authority', 'target', 'body'] as const).map(
       (name) => [name, String(message[name]), (text: string) => ({ ...message, [name]: text })] as const,
@@ -162,7 +162,7 @@ describe('one changed byte of a message whose signature has every feature', () =
     ),
   ]
 
-  // The case of a host, the bits of base64 that are of no byte, and white space between the members of a structured field.
+  // The case of a host, unused bits of base64, and white space between members of a structured field.
   const meansTheSame = (name: string, at: number, before: string, after: string): boolean =>
     (name === 'authority' && before.toLowerCase() === after.toLowerCase()) ||
     (name === 'signature 0' && at >= before.length - 3 && at < before.length - 1) ||

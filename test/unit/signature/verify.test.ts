@@ -9,7 +9,7 @@ import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from './messag
 const created = NOW / 1000
 const nonce = 'nonce-of-16-char'
 
-/** A message with one signature made by hand, so that it can be wrong in ways which the client refuses. */
+/** A message with a hand-made signature, which can have mistakes that the client refuses to make. */
 function signed({
   components = ['@method', '@authority', '@path', '@query'],
   parameters = [
@@ -111,7 +111,7 @@ describe('a signed request', () => {
     expect(verify(withHeaders(plain, { signature: `sig1=:${other}:` }), { keys })).toMatchObject({
       ok: false,
     })
-    // A MAC with the public key as its secret: the algorithm is not the message's to choose.
+    // A MAC with the public key as its secret: the message must not choose the algorithm.
     const mac = createHmac('sha256', Buffer.from(secret, 'base64')).update(text).digest('base64')
     expect(verify(withHeaders(plain, { signature: `sig1=:${mac}:` }), { keys })).toMatchObject({ ok: false })
   })
@@ -172,7 +172,7 @@ describe('the time window', () => {
     [0, 9_000, 'ok'],
   ]
   it.each(cases)('created %s s from now, expires %s: %s', (seconds, expires, outcome) => {
-    // The clock moves rather than the message, which has whole seconds.
+    // Moves the clock instead of the message, which has only whole seconds.
     const now = NOW + 1_000_000 - seconds * 1000
     const at = created + 1000
     const message = late([

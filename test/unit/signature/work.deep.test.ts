@@ -13,7 +13,7 @@ import { MOST_TRIED_CHARACTERS } from '../../../src/signature/budget.ts'
 import { createWorkMeter } from '../../support/work.ts'
 import { KEYS, NOW, RULES } from './message.ts'
 
-/** A request head as a stranger may send it. */
+/** A request head that a stranger may send. */
 interface Head {
   readonly target: string
   readonly lines: readonly (readonly [name: string, value: string])[]
@@ -40,7 +40,7 @@ function requestOf({ target, lines }: Head): GuardRequest {
 
 const context = { appId: '', keys: KEYS, rules: RULES, now: NOW }
 
-/** What `serverOnly` does with a head that no key has signed, each part as a call to be measured. */
+/** The work of `serverOnly` for a head with a forged signature, as separate calls to measure. */
 function partsOf(head: Head): { readonly verify: () => void; readonly diagnose: () => void } {
   const request = requestOf(head)
   const message = new NodeFacts(request).message()
@@ -54,13 +54,13 @@ function partsOf(head: Head): { readonly verify: () => void; readonly diagnose: 
   }
 }
 
-/** The work for a head, which is checked against the budget. */
+/** The work for a head. Also checks the budget of the diagnosis. */
 function workOf(head: Head): number {
   const { verify, diagnose } = partsOf(head)
   const limit = EVERY_REQUEST + MOST_PER_CHARACTER * charactersOf(head)
   const verifying = meter.measure(verify)
   expect(verifying).toBeLessThan(limit)
-  // Each character that is tried is written, hashed and, in the search for its place, read.
+  // Each tried character is written, hashed and, during the search for its position, read.
   const diagnosing = meter.measure(diagnose)
   expect(diagnosing).toBeLessThan(limit + 4 * MOST_TRIED_CHARACTERS)
   return verifying
@@ -83,11 +83,11 @@ function headOf(target: string, components: string, lines: Head['lines'] = []): 
   }
 }
 
-/** The number of blocks and characters that a character of a head may cost at most, and what every request costs. */
+/** The maximum number of blocks and characters per character of a head, and the fixed cost per request. */
 const MOST_PER_CHARACTER = 40
 const EVERY_REQUEST = 8_000
 
-/** Heads by their size, every one of which once was, or could be, slow. */
+/** Heads by size, each of a kind that was or could be slow. */
 const SHAPES: readonly (readonly [string, (size: number) => Head])[] = [
   [
     '28 query parameters covered',
@@ -227,7 +227,7 @@ const SHAPES: readonly (readonly [string, (size: number) => Head])[] = [
 
 describe('the work for a forged signature', () => {
   it.each(SHAPES)('grows no faster than the head: %s', (_what, make) => {
-    // Once for all that is made when it is first needed.
+    // A first call, for everything that is created on demand.
     const { verify, diagnose } = partsOf(make(64))
     verify()
     diagnose()
@@ -320,7 +320,7 @@ describe('the work for a forged signature', () => {
       }),
       { numRuns: 150 },
     )
-    // Otherwise no head was read at all.
+    // Otherwise no head was read.
     expect(highest).toBeGreaterThan(1)
   })
 })

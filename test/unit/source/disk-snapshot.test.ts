@@ -41,7 +41,7 @@ function entryOf(appId: string, revision = 1, readAt = Date.now()): SnapshotEntr
 
 const nameOf = (appId: string): string => createHash('sha256').update(appId).digest('hex')
 
-/** Until the clock shows another millisecond. */
+/** Waits for the next millisecond of the clock. */
 async function tick(): Promise<void> {
   for (const now = Date.now(); Date.now() === now;) await pause(1)
 }
@@ -74,7 +74,7 @@ function open(options: object = {}): PolicySnapshot {
   return snapshot
 }
 
-/** What a process finds that starts now. */
+/** The data that a newly started process finds. */
 function afterRestart(appId: string, maxAge = 60_000): Promise<SnapshotEntry | undefined> {
   return open().find(appId, maxAge)
 }
@@ -358,7 +358,7 @@ describe('too many operations at once', () => {
 })
 
 describe('a disk that refuses', () => {
-  /** A file in the place of the directory: refused for every user, root too. */
+  /** Replaces the directory with a file, which makes writes fail even for root. */
   async function block(): Promise<void> {
     await rename(directory, join(home, 'aside')).catch(() => undefined)
     await writeFile(directory, '')

@@ -4,7 +4,7 @@ import type { PolicyStore } from 'portcullis/store'
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** A source over a store that notes what it is told, or does what the test says. */
+/** A source with a store that records key uses, or does what the test says. */
 function sourceWith(noteKeyUse?: PolicyStore['noteKeyUse']) {
   let now = 0
   const told: string[] = []

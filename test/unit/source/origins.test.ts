@@ -9,7 +9,7 @@ const documentOf = (appId: string, domains = [ORIGIN]): InitialApp => ({
 })
 const originOf = (index: number): string => `https://${index}.example`
 
-/** A source whose store counts, and answers with no app, at once or when it is told. */
+/** A source whose store counts its calls, and returns no apps, at once or on request. */
 function counting({ held = false } = {}) {
   const asked: string[] = []
   const answers: (() => void)[] = []

@@ -11,7 +11,7 @@ afterEach(() => {
 })
 
 describe('an unreachable store', () => {
-  /** `a` was read 0.4 s ago, and from now on no question is answered unless the test does it. */
+  /** A source that read `a` 0.4 s ago. From now on, the test must answer all reads. */
   async function loadedAndHanging(maxStale = 60_000) {
     const clock = { now: 0 }
     const asked: ((app: StoredApp | undefined) => void)[] = []

@@ -10,7 +10,7 @@ afterEach(() => {
   for (const { answer } of unanswered.splice(0)) answer(undefined)
 })
 
-/** A store whose answers the test gives, in the order in which they were asked for. */
+/** A store whose reads the test answers, in order. */
 function scriptedStore() {
   const asked: { appId: string; answer(app: StoredApp | undefined): void; fail(): void }[] = []
   let listener: StoreListener | undefined

@@ -19,7 +19,7 @@ const policy = (section: Partial<PolicyInput['ipWhitelist']>, appId = 'a'): Poli
   ipWhitelist: { mode: 'enforce', ...section },
 })
 
-/** What the guard says of an address, asked as a request does. */
+/** The decision of the guard about an address. */
 async function judge(source: PolicySource, text: string, now = Date.now()): Promise<string> {
   const app = source.peek('a') ?? (await source.load('a'))
   const address = parseIp(text)
@@ -35,7 +35,7 @@ async function eventually(condition: () => boolean | Promise<boolean>): Promise<
   }
 }
 
-/** How often the event loop came round while the work went on. */
+/** The number of turns of the event loop during the work. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let turns = 0
   let done = false
@@ -52,7 +52,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 const ranges = (...texts: string[]) => texts.map((range) => ({ range }))
 const outside = 'the address is outside every range'
 
-/** The digest of the list `office`, as the audit keeps it. */
+/** The digest of the list `office`, as in the audit. */
 async function digestIn(source: PolicySource): Promise<string | undefined> {
   const app = source.peek('a') ?? (await source.load('a'))
   return app?.policy.ipWhitelist?.lists[0]?.digest
@@ -110,7 +110,7 @@ describe('named lists', () => {
     await store.writeList('office', ranges('198.51.100.0/24'), 1)
     await eventually(async () => (await judge(source, '198.51.100.7')) === 'by office')
     expect(await judge(source, '192.0.2.7')).toBe(outside)
-    // The list and its only chunk and its end.
+    // The list, its only chunk and its end.
     expect(source.status().reads - reads).toBe(3)
     expect(source.status()).toMatchObject({ lists: 1 })
     expect(source.status().listBytes).toBeGreaterThan(0)
@@ -192,7 +192,7 @@ describe('named lists', () => {
         if (looks > 1 || list === undefined) return list
         return {
           ...list,
-          // oxlint-disable-next-line require-yield -- it breaks off before its first chunk
+          // oxlint-disable-next-line require-yield -- it fails before its first chunk
           async *chunks() {
             throw new UnavailableError('gone')
           },
@@ -301,7 +301,7 @@ describe('named lists', () => {
     expect(await judge(source, '192.0.2.7')).toBe('by office')
     isEmpty = true
     listener?.emptied?.()
-    // One report of the store, and one of each list that was looked for in vain.
+    // One error of the store, and one for each list that could not be read.
     await eventually(() => errors.length >= 3)
     expect(await judge(source, '192.0.2.7')).toBe('by office')
     expect(await judge(source, '192.0.2.9')).toBe('the address is in a list of `denyLists`')

@@ -30,7 +30,7 @@ afterEach(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
 
 const snapshot = (): PolicySnapshot => diskSnapshot({ directory, vault })
 
-/** A process that has read the app, and ends. */
+/** Simulates an earlier process that read the app and ended. */
 async function earlierProcess(store: PolicyStore = memoryStore([{ policy, keys: [key] }])): Promise<void> {
   const kept = snapshot()
   const source = createPolicySource({ store, snapshot: kept })
@@ -39,7 +39,7 @@ async function earlierProcess(store: PolicyStore = memoryStore([{ policy, keys: 
   await kept.flush()
 }
 
-/** A store that cannot be asked, and what its feed says is said by the test. */
+/** An unreachable store, whose feed the test controls. */
 function storeThatIsDown() {
   let listener: StoreListener | undefined
   const store: PolicyStore = {
@@ -78,7 +78,7 @@ describe('a source with a snapshot', () => {
     ahead = 600_001
     expect(source.peek('a')).toBeUndefined()
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
-    // Another process goes by the time of the machine.
+    // Another process uses the system time.
     await sleep(30)
     await expect(
       started(storeThatIsDown().store, { maxStale: 20, revalidateAfter: 20 }).load('a'),

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { createPolicySource } from 'portcullis'
 import type { StoredApp } from 'portcullis/store'
 
-/** A stored app whose document counts how often it is serialised. */
+/** A stored app whose document counts its serialisations. */
 function counted(version: string | undefined, name: string) {
   let serialised = 0
   const policy = Object.defineProperty({ appId: 'a', name }, 'toJSON', {

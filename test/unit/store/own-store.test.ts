@@ -26,7 +26,7 @@ import {
 import { policyStoreContract } from 'portcullis/testing'
 import { createVault, type Vault } from 'portcullis/vault'
 
-/** A database with tables and transactions, one after another, as Postgres has them at the level `serializable`. */
+/** A database with tables and sequential transactions, like Postgres at the level `serializable`. */
 class Database {
   apps: { app_id: string; revision: number; policy: string | null; keys: string | null }[] = []
   revisions: {
@@ -42,7 +42,7 @@ class Database {
   uses: { app_id: string; key_id: string; at: number }[] = []
   #last: Promise<unknown> = Promise.resolve()
 
-  /** Runs the work alone. What it throws undoes what it did. */
+  /** Runs the work exclusively. If it throws, its changes are rolled back. */
   transaction<T>(work: (tables: Database) => T): Promise<T> {
     const done = this.#last.then(() => {
       const before = Object.entries(this).map(([name, rows]) => [name, [...(rows as unknown[])]])
@@ -66,7 +66,7 @@ interface Change {
   readonly note: ChangeNote
 }
 
-/** A store as a user writes one for a database of their own. */
+/** A store that a user could write for another database. */
 function databaseStore(database: Database, vault: Vault): ManagedPolicyStore {
   const sealing = createSealing(vault, 'databaseStore')
   const listeners = createListeners()

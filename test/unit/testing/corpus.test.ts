@@ -29,8 +29,8 @@ function admittingDomain(entries: readonly string[], origin: string): string | u
 }
 
 /**
- * Why it is refused by this version of Node. The URL parser of Node 24 takes A-labels that decode to nothing, and then no
- * entry admits them.
+ * The reason of a refusal in this version of Node. The URL parser of Node 24 accepts A-labels that decode to nothing,
+ * but no entry admits them.
  */
 function reasonHere(text: string, found: string, reason: string): string {
   return text.startsWith('https://xn--') && found === 'no entry' ? found : reason

@@ -61,7 +61,7 @@ describe('a field vault', () => {
     const fields = fieldsOf(usual)
     const sealed = await fields.seal('ada', 'email', 'ada@example.org')
     await fields.seal('bob', 'email', 'bob@example.org')
-    // With the key of the person copied to where it is looked for there, so that it is not the lack of it that refuses.
+    // The person's key is copied to the expected place, so that the refusal is not due to a missing key.
     const [secret = ''] = (await everything(people)).get(await nameOf(people, fields, 'ada')) ?? []
     const others: [string, FieldVault, string, string, string][] = [
       ['another person', fields, 'bob', 'email', 'SEALED_KEY_UNKNOWN'],
@@ -118,7 +118,7 @@ describe('a field vault', () => {
     await new Promise((resolve) => setTimeout(resolve, 10))
     for (const each of [fields, other, fieldsOf({ people })])
       await expect(each.open('ada', 'email', sealed)).rejects.toThrow(reason('SEALED_PERSON_ERASED'))
-    // A person of the same id who comes later has another key.
+    // A later person with the same id has another key.
     const again = await fields.seal('ada', 'email', 'ada@example.com')
     await expect(fields.open('ada', 'email', sealed)).rejects.toThrow(reason('SEALED_KEY_UNKNOWN'))
     expect(await fields.open('ada', 'email', again)).toBe('ada@example.com')
@@ -294,7 +294,7 @@ async function everything(people: PeopleStore): Promise<Map<string, readonly str
   return found
 }
 
-/** The name under which the key of a person lies: the one that is gone when the person is erased from a copy. */
+/** The name under which a person's key is stored: the one that disappears if the person is erased from a copy. */
 async function nameOf(people: PeopleStore, fields: FieldVault, person: string): Promise<string> {
   const asked: string[] = []
   const watching: PeopleStore = { ...people, add: async (name) => (asked.push(name), people.read(name)) }
@@ -303,7 +303,7 @@ async function nameOf(people: PeopleStore, fields: FieldVault, person: string): 
   return asked[0] ?? ''
 }
 
-/** Keys are bound to where they lie, so a store that gives the key of somebody else gives none that opens. */
+/** A store that always returns the same key. Keys are bound to their place, so it opens nothing elsewhere. */
 function givingAlways(secret: string): PeopleStore {
   return { ...memoryPeople(), read: async () => [secret] }
 }

@@ -10,8 +10,8 @@ const KEY = 'feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308'
 const ZERO_KEY = '00'.repeat(32)
 
 /**
- * Test cases 13 to 16 of McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", which NIST SP 800-38D rests on: those of
- * AES-256 with a nonce of 96 bits.
+ * Test cases 13 to 16 of McGrew and Viega, "The Galois/Counter Mode of Operation (GCM)", on which NIST SP 800-38D is
+ * based: the cases of AES-256 with a nonce of 96 bits.
  */
 const vectors = [
   [13, ZERO_KEY, '00'.repeat(12), '', '', '', '530f8afbc74536b9a963b4f1c4cb738b'],

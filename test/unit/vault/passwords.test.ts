@@ -84,7 +84,7 @@ describe('hashPassword', () => {
   })
 
   it('accepts an argon2id hash of another program', async () => {
-    // Of the reference implementation's own tests: `password`, `somesalt`, 2 passes of 64 MiB.
+    // From the tests of the reference implementation: `password`, `somesalt`, 2 passes of 64 MiB.
     const stored = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'
     expect(await verifyPassword(stored, 'password')).toBe(true)
     expect(await verifyPassword(stored, 'Password')).toBe(false)
@@ -97,7 +97,7 @@ describe('hashPassword', () => {
     '$2b$10$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
     '$argon2i$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
     '$argon2id$v=16$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
-    // What would take all memory, or all day.
+    // Costs that would take all memory, or all day.
     '$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
     '$argon2id$v=19$m=19456,t=100000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc',
   ]
@@ -144,7 +144,7 @@ describe('createPasswords', () => {
       return user + system
     }
     await cpuOf('warm up')
-    // To compose 100,000 such marks takes a second or two, which is a hundred times the work of a hash.
+    // Normalising 100,000 such marks takes one or two seconds, a hundred times the work of a hash.
     const [long, short] = [await cpuOf('\u0301\u0323'.repeat(50_000)), await cpuOf('wrong')]
     expect(long / short).toBeGreaterThan(1 / 5)
     expect(long / short).toBeLessThan(5)

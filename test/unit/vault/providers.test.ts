@@ -34,7 +34,7 @@ async function opened(from: KeyProvider): Promise<string> {
   return (await openVault({ keys: [{ id: 'a', from }] })).open(sealed, 'c')
 }
 
-/** Encrypts by taking each byte the other way round, as a service of keys would do it properly. */
+/** A toy key service that inverts each byte instead of encrypting it. */
 const service = { unwrap: async (wrapped: Uint8Array) => wrapped.map((byte) => 255 - byte) }
 const wrapped = Buffer.from(bytes.map((byte) => 255 - byte)).toString('base64')
 

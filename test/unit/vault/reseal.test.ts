@@ -20,7 +20,7 @@ const after = createVault({ keys: [b, { id: 'a', state: 'destroyed' }] })
 const fieldsOf = (vault: typeof before, people: PeopleStore) =>
   createFieldVault({ vault, people, region: 'europe', maxAge: 1 })
 
-/** People with a sealed field each. */
+/** Creates people with a sealed field each. */
 async function madePeople(people: PeopleStore, count: number): Promise<Map<string, string>> {
   const fields = fieldsOf(before, people)
   const sealed = new Map<string, string>()
@@ -95,7 +95,7 @@ describe('reseal', () => {
         yield* people.names()
       },
       async replace(name, from, to) {
-        // Ada is erased between the look and the write of the first pass.
+        // Ada is erased between the read and the write of the first pass.
         if (pass === 1 && !sealed.has('gone')) {
           sealed.set('gone', '')
           await erased.erase('p7')

@@ -32,7 +32,7 @@ const frames = fc
     key: hasKey ? createSecretKey(Buffer.alloc(32, 7)) : undefined,
   }))
 
-/** Whether all that the frame says of itself holds. */
+/** Whether all statements of a frame about itself are true. */
 function isWhole(bytes: Buffer): boolean {
   try {
     const { frame, root } = openFrame(bytes)
@@ -69,7 +69,7 @@ describe('a frame', () => {
           if (!read.link.equals(made.link)) return true
           return parts.key !== undefined && !isMadeBy(read, parts.key)
         }
-        // The unused bits at the end of a deflated body mean nothing: the events are the same.
+        // The unused bits at the end of a deflated body have no meaning: the events are the same.
         expect(isFound() || linesOf(bytes).join('\n') === parts.lines.join('\n')).toBe(true)
       }),
       { numRuns: 1_000 },
@@ -132,7 +132,7 @@ describe('a frame', () => {
       linkOf(each).toString('hex'),
     )
     expect(new Set(links).size).toBe(7)
-    // Computed by another program: what was signed of it must be computed anew by anybody.
+    // Computed by another program, because everybody must be able to recompute signed values.
     expect(links[0]).toBe('2a5e499f0cf3f8f2f9c0e997918a3806223a89d7f536d701b5bb7384ed0e89c3')
   })
 

@@ -12,7 +12,7 @@ import {
   rootOfInclusion,
 } from '../../../../src/audit/log/merkle.ts'
 
-/** The inputs that implementations of Certificate Transparency test themselves with. */
+/** The test inputs of Certificate Transparency implementations. */
 const inputs = [
   '',
   '00',
@@ -93,7 +93,7 @@ describe('Merkle trees of RFC 6962', () => {
           expect(isProven(index, size, proof, leafHash('another'))).toBe(false)
           expect(isProven(index, size, [...proof, root])).toBe(false)
           if (proof.length > 0) expect(isProven(index, size, proof.slice(1))).toBe(false)
-          // The same leaf in another place of the same tree: its proof leads elsewhere.
+          // The same leaf at another position in the same tree has another proof.
           if (other !== index && other < size) expect(isProven(other, size, proof)).toBe(false)
         },
       ),

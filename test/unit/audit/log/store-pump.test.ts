@@ -7,7 +7,7 @@ import { StorePump } from '../../../../src/audit/log/store-pump.ts'
 const WRITER = 'w'
 const SETTLES_AFTER = 1_000
 
-/** The events of one writer in a store that can lose the last of them, as Redis can in a crash. */
+/** A store for the events of one writer, which can lose the last ones, like Redis in a crash. */
 class LosingStore implements Pick<FrameStore, 'append' | 'head' | 'settlesAfter'> {
   readonly settlesAfter = SETTLES_AFTER
   stored = 0

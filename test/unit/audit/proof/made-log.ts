@@ -12,13 +12,13 @@ export const FRAME_KEY: KeyObject = createSecretKey(Buffer.alloc(32, 5))
 export const newKey = (name = ORIGIN): NoteKey => ({ name, key: generateKeyPairSync('ed25519').privateKey })
 export const KEY: NoteKey = newKey()
 
-/** Events of one frame, as lines. */
+/** The events of a frame, as lines. */
 export const linesFrom = (writer: string, first: number, count: number): string[] =>
   Array.from({ length: count }, (_, index) =>
     serialiseEvent(fieldEvent(`${writer}-${first + index}`, { person: `person-${(first + index) % 7}` })),
   )
 
-/** Makes frames of several writers, each chained. */
+/** Creates chained frames for several writers. */
 export class Writers {
   readonly #at = new Map<string, { first: number; previous: Buffer }>()
 
@@ -36,7 +36,7 @@ export interface MadeLog {
   readonly checkpoints: readonly string[]
 }
 
-/** A log of these frames, with a checkpoint after each so many. */
+/** A log with these frames, and a checkpoint after every `each` frames. */
 export async function logOf(frames: readonly Frame[], each: number, key: NoteKey = KEY): Promise<MadeLog> {
   const store = memoryFrames()
   const checkpoints: string[] = []

@@ -6,7 +6,7 @@ import { parseVerifierKey, readNote, signNote, verifierKey } from '../../../../s
 import { UnreadableError } from '../../../../src/errors.ts'
 import { KEY, newKey, ORIGIN } from './made-log.ts'
 
-/** The example in the documentation of Go's `note` package, which C2SP `signed-note` was made of. */
+/** The example in the documentation of Go's `note` package, on which C2SP `signed-note` is based. */
 const peter = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'
 const example = `If you think cryptography is the answer to your problem,
 then you don't know what your problem is.

@@ -11,7 +11,7 @@ import { leafOf } from '../../../../src/audit/proof/sealer.ts'
 import { verifyLog, type LogProblemCode, type LogReport } from '../../../../src/audit/proof/verify.ts'
 import { FRAME_KEY, KEY, linesFrom, logOf, newKey, ORIGIN, Writers, type MadeLog } from './made-log.ts'
 
-/** Three writers in turn, frames of one to twelve events. */
+/** Three writers in turn, with frames of one to twelve events. */
 const turns = Array.from(
   { length: 24 },
   (_, index) => [['anna', 'ben', 'cleo'][index % 3] ?? '', 1 + (index % 12)] as const,
@@ -32,7 +32,7 @@ beforeAll(async () => {
   )
 })
 
-/** What somebody has done to a log. */
+/** A log that somebody has tampered with. */
 interface Tampered {
   frames: StoredFrame[]
   checkpoints: string[]
@@ -44,7 +44,7 @@ const verify = (tampered: Tampered | MadeLog): Promise<LogReport> =>
 
 const bytesAt = (frames: readonly StoredFrame[], index: number): Buffer =>
   frames.at(index)?.bytes ?? Buffer.alloc(0)
-/** Puts other bytes in the place of a frame. */
+/** Replaces the bytes of a frame. */
 const put = ({ frames }: Tampered, index: number, bytes: Buffer): void => {
   const at = index < 0 ? frames.length + index : index
   frames[at] = { place: frames[at]?.place ?? '', bytes }
@@ -56,10 +56,10 @@ const flip = (tampered: Tampered, index: number, at: number): void => {
   bytes[place] = (bytes[place] ?? 0) ^ 1
   put(tampered, index, bytes)
 }
-/** Where the members of a frame begin: behind three bytes and the name of its writer. */
+/** The offset of a member of a frame, after three bytes and the name of its writer. */
 const member = (frame: Frame, behind: number): number => 3 + frame.writer.length + behind
 
-/** Makes a frame anew, with other events. */
+/** Rebuilds a frame with other events. */
 const remake = (
   tampered: Tampered,
   index: number,
@@ -70,7 +70,7 @@ const remake = (
   const lines = change([...linesOf(frame.bytes)])
   put(tampered, index, makeFrame({ ...frame, lines, key: key === false ? undefined : key }).bytes)
 }
-/** The same, and chains all later frames of the writer anew, as one can who has the key of the frames. */
+/** The same, and also rebuilds the chain of all later frames of the writer, which requires the frame key. */
 const rechain = (tampered: Tampered, index: number, change: (lines: string[]) => readonly string[]): void => {
   remake(tampered, index, change)
   let last = readFrame(bytesAt(tampered.frames, index))
@@ -92,7 +92,7 @@ const insert = ({ frames }: Tampered, index: number, bytes: Buffer): void => {
   frames.splice(index, 0, { place: before, bytes })
   renumber(frames)
 }
-/** Gives places that ascend. */
+/** Assigns ascending places. */
 const renumber = (frames: StoredFrame[]): void => {
   for (const [index, { bytes }] of frames.entries()) frames[index] = { place: String(index + 1), bytes }
 }
@@ -111,7 +111,7 @@ const isOf =
 const edit = (lines: string[]): string[] => [lines[0]?.replace('email', 'phone') ?? '', ...lines.slice(1)]
 const noteText = (note: string): string => note.slice(0, note.indexOf('\n\n') + 1)
 const signatureOf = (note: string): string => note.slice(note.indexOf('\n\n') + 1)
-/** A beginning that was cut off, as retention tells of it. */
+/** The start of a log whose beginning was removed by retention. */
 function startOf(frames: readonly StoredFrame[], size: number): LogStart {
   const tree = new GrowingTree()
   const writers: Record<string, [number, string]> = {}

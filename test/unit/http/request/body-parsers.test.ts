@@ -12,7 +12,7 @@ const guard = ipWhitelist({ policies: createPolicySource({ store: memoryStore([{
 it('`bodyParsers()` is one handler, and Express still infers the types of a route handler next to it', async () => {
   const app = express()
   app.post('/login', bodyParsers(), guard, (req, res) => {
-    // The compiler knows `req` and `res` without a type.
+    // The compiler infers the types of `req` and `res`.
     const { portcullis, originalUrl } = req
     res.json({ body: req.body as unknown, appId: portcullis.appId, path: originalUrl.slice(1) })
   })

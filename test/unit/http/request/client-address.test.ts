@@ -11,7 +11,7 @@ const CLIENT = '198.51.100.1'
 const TRUSTED = { trustedProxies: [PEER], header: 'x-forwarded-for' }
 const UNIX = { trustedProxies: ['unix'], header: 'x-forwarded-for' }
 
-/** What a server listens on, as Node tells it. */
+/** The address on which a server listens, as Node reports it. */
 const serverAt = (address: unknown, listening = true) => ({ server: { listening, address: () => address } })
 
 interface Case {

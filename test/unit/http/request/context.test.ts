@@ -21,7 +21,7 @@ describe('the context of a request', () => {
     expect(findContext(req)).toBeUndefined()
     const context = createContext(req)
     expect(findContext(req)).toBe(context)
-    // Other middleware can write anything there.
+    // Other middleware can write anything to this property.
     const forged = { portcullis: { decisions: [], returnUrl: 'https://evil.example/' } }
     expect(findContext(forged as unknown as GuardRequest)).toBeUndefined()
   })

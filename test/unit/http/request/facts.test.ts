@@ -98,7 +98,7 @@ describe('the evidence of a browser', () => {
 })
 
 describe('the client address from Express', () => {
-  /** A request behind one proxy, as Express makes it. */
+  /** The facts of an Express request behind one proxy. */
   const expressFacts = (trust: unknown, more: Given = {}): NodeFacts => {
     const app = typeof trust === 'function' ? (trust as express.Express) : express().set('trust proxy', trust)
     const headers = { host: 'example.org', 'x-forwarded-for': '198.51.100.1' }

@@ -6,7 +6,7 @@ import type { GuardRequest } from '../../../../src/http/handler.ts'
 import { listening } from '../../../support/protected-app.ts'
 import { exchange } from '../../../support/raw-exchange.ts'
 
-/** The body that a server answers with to a request of this text. */
+/** The body of a server's answer to this raw request. */
 const answerOf = (listener: RequestListener, text: string): Promise<string> =>
   listening(listener, async (_origin, server) => {
     const answer = await exchange((server.address() as AddressInfo).port, text)

@@ -25,7 +25,7 @@ describe('input that is read for many places', () => {
       { value: '2' },
       { value: undefined },
     ])
-    // Each is looked for once to count them, and once to split them.
+    // Each is searched once for counting, and once for splitting.
     expect(pairsFound()).toBe(4)
     const form = new BodyReader(bodyOf('a=1&b[c]=2'), 'application/x-www-form-urlencoded')
     expect([['a'], ['b', 'c']].map((path) => form.read(path))).toEqual([{ value: '1' }, { value: '2' }])

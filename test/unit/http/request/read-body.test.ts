@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { GuardRequest } from '../../../../src/http/handler.ts'
 import { readBody } from '../../../../src/http/request/read-body.ts'
 
-/** A request whose stream gives these chunks. */
+/** A request whose stream yields these chunks. */
 function requestOf(chunks: readonly string[], headers: Readonly<Record<string, string>>): GuardRequest {
   const stream = Readable.from(
     chunks.map((chunk) => Buffer.from(chunk)),

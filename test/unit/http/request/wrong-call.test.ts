@@ -6,7 +6,7 @@ import { listening } from '../../../support/protected-app.ts'
 const policies = createPolicySource({ store: memoryStore() })
 const guard = ipWhitelist({ policies }) as (...given: unknown[]) => void
 
-/** What a guard throws that is called like this. */
+/** The error of a guard that is called with these arguments. */
 function thrown(...given: unknown[]): UsageError {
   try {
     guard(...given)

@@ -12,7 +12,7 @@ const PREFLIGHT = { origin: ORIGIN, 'access-control-request-method': 'PUT' }
 interface Case {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** What other middleware has written before. */
+  /** Headers that other middleware has written before. */
   readonly before?: Readonly<Record<string, string | string[]>>
   readonly settings?: CorsSettings | 'refused'
   readonly effect?: 'allow' | 'deny'

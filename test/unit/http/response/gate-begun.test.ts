@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from '@jest/globals'
 import { gateResponse, type Gate } from '../../../../src/http/response/gate.ts'
 
-/** What a caller gets on the wire whose second request comes on the same connection, and what the gate says of the first. */
+/** The bytes that a caller with two requests on one connection receives, and the verdict of the gate on the first. */
 async function wireOf(agrees: (part: number) => boolean) {
   let gate: Gate | undefined
   const server = createServer((req, res: ServerResponse) => {

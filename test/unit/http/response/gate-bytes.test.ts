@@ -68,7 +68,7 @@ const handlers: [string, Handler][] = [
   ],
 ]
 
-/** The answer as a caller sees it. */
+/** The answer as its caller sees it. */
 async function answerOf(listener: RequestListener, method: string): Promise<unknown> {
   return listening(listener, async (origin) => {
     const response = await fetch(origin, { method })

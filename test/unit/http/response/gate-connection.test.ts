@@ -24,7 +24,7 @@ const refusing: GateKeeper = {
 const FIRST = 'GET /first HTTP/1.1\r\nHost: x\r\n\r\n'
 const LAST = 'GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 
-/** What a caller reads that sends these requests on one connection. Only the time of the answers is left out. */
+/** The bytes that a caller receives for these requests on one connection, without the dates. */
 function wireOf(listener: RequestListener, text = FIRST + LAST): Promise<string> {
   return listening(listener, async (origin) => {
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
@@ -35,14 +35,14 @@ function wireOf(listener: RequestListener, text = FIRST + LAST): Promise<string>
       socket.on('error', () => undefined)
       socket.on('close', resolve)
     })
-    // Some of what a handler can do makes its caller wait for ever, with a gate and without.
+    // Some actions of a handler make its caller wait forever, with and without a gate.
     await forTurns(closed, 1_000)
     socket.destroy()
     return wire.replaceAll(/^Date: .*$/gm, 'Date: then')
   })
 }
 
-/** The answers in what was read, as RFC 9112 frames them. */
+/** The answers in the received bytes, framed by RFC 9112. */
 function answersIn(wire: string): { status: number; body: string }[] {
   const answers = []
   let rest = wire
@@ -98,17 +98,17 @@ const steps: Record<string, Step> = {
   'remove the date': (res) => res.removeHeader('date'),
   'add a trailer': (res) => res.addTrailers({ 'x-trailer': '1' }),
   'send hints': (res) => res.headersSent || res.writeEarlyHints({ link: '</x>; rel=preload' }),
-  // Behind an end it is a matter of luck whether Node still corks the connection, and with it the next response.
+  // After an end, it is random whether Node still corks the connection, and with it the next response.
   cork: (res) => res.writableEnded || res.cork(),
   uncork: (res) => res.uncork(),
   'close after this': (res) => (res.shouldKeepAlive = false),
   'wait a moment': () => sleep(1),
   'pipe a stream': async (res) => {
-    // Corked, it would wait for ever where it has to wait at all: behind a gate, or a network that is as slow.
+    // If corked, it would wait forever whenever it has to wait: with a gate, or with a slow network.
     while (res.writableCorked > 0) res.uncork()
     const source = Readable.from(['one', 'two', 'x'.repeat(30_000)])
     source.pipe(res, { end: false })
-    // Behind an end it would wait for ever.
+    // After an end, it would wait forever.
     await forTurns(new Promise((resolve) => source.once('end', resolve)), 400)
   },
   'send as Express does': (res) => {
@@ -133,7 +133,7 @@ describe('gateResponse, on the wire', () => {
             const handled = new Promise<void>((resolve) => (done = resolve))
             const wire = await wireOf(
               gateAnd(keeper, async (res) => {
-                // Whether a write behind the end is told depends on whether the end has left.
+                // Whether a write after the end is reported depends on whether the end was already sent.
                 res.on('error', () => undefined)
                 for (const name of [...names, 'end']) {
                   try {
@@ -160,7 +160,7 @@ describe('gateResponse, on the wire', () => {
           }
           if (whole) expect(held.wire === expected.wire || held.wire.slice(0, 2_000)).toBe(true)
           const refused = await run(refusing)
-          // One answer for the first request, and the connection is over.
+          // The first request gets one answer, and the connection is closed.
           if (refused.wire !== '') expect(answersIn(refused.wire)).toEqual([{ status: 503, body: 'refused' }])
           expect(refused.wire).not.toContain('x-a')
         },
@@ -175,7 +175,7 @@ describe('gateResponse, on the wire', () => {
         res.setHeader('content-length', 11)
         res.end('hello world')
         expect(() => res.setHeader('content-length', 1)).toThrow(/after they are sent/)
-        // Without a listener for the error of this.
+        // Without a listener for its error.
         res.end('x')
         res.write('x')
       }),
@@ -329,7 +329,9 @@ describe('gateResponse, on the wire', () => {
     }
   }
 
-  /** Wraps as packages do that compress, that save a session before the end, or that set headers as late as they can. */
+  /**
+   * Wrappers like those of packages that compress, save a session before the end, or set headers as late as possible.
+   */
   const wrappers: Record<string, (res: ServerResponse) => void> = {
     'sets a header with the head': (res) => {
       const writeHead = res.writeHead.bind(res) as (...given: unknown[]) => ServerResponse

@@ -35,7 +35,7 @@ function gate(res: Res, keeper: GateKeeper | undefined): void {
   if (keeper !== undefined) gateResponse(res as unknown as GuardResponse, keeper)
 }
 
-/** What a caller got. */
+/** What a caller received. */
 interface Got {
   info: unknown[]
   status?: unknown
@@ -60,7 +60,7 @@ class Bench {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  /** One stream, until it is closed. `stay` keeps the upload open. */
+  /** Runs one stream until it is closed. `stay` keeps the upload open. */
   async call(
     handler: Handler,
     { keeper, method = 'GET', stay = false }: { keeper?: GateKeeper; method?: string; stay?: boolean } = {},
@@ -87,7 +87,7 @@ class Bench {
     stream.on('trailers', (trailers) => (got.trailers = { ...trailers }))
     stream.on('data', (data) => (got.body += String(data)))
     stream.on('error', () => undefined)
-    // Some of what is tried makes a bare response wait for ever.
+    // Some of the tested calls make a bare response wait forever.
     await forTurns(new Promise((resolve) => stream.once('close', resolve)), 800)
     got.code = stream.rstCode
     stream.close()
@@ -122,7 +122,7 @@ const calls: Record<string, Call> = {
   write: (res, seen) => res.write('written', (error?: Error | null) => seen(error ?? 'write called back')),
   writeContinue: (res) => void res.writeContinue(),
   writeEarlyHints: (res) => void res.writeEarlyHints({ link: '</late>; rel=preload' }),
-  // There since Node 24.
+  // Exists since Node 24.
   writeInformation: (res) => {
     const write = Reflect.get(res, 'writeInformation') as ((...given: unknown[]) => unknown) | undefined
     void write?.call(res, 103, { link: '</late>; rel=preload' })
@@ -138,7 +138,7 @@ const calls: Record<string, Call> = {
   'stream.sendTrailers': (res) => res.stream.sendTrailers({ 'x-late': '1' }),
 }
 
-/** These cut the stream or open another; tests of their own tell what becomes of it. */
+/** These close the stream or open another one. Separate tests cover them. */
 const elsewhere = ['destroy', 'createPushResponse']
 const readOnly = [
   'constructor',
@@ -164,7 +164,7 @@ function textOf(what: unknown): string {
   return what instanceof Error ? ((what as { code?: string }).code ?? what.message) : String(what)
 }
 
-/** What a handler and its caller see when one thing is done first and another behind it. */
+/** What a handler and its caller see if one call follows another. */
 async function seen(bench: Bench, first: (res: Res) => void, call: Call, keeper?: GateKeeper) {
   const events: string[] = []
   let threw: string | undefined
@@ -209,7 +209,7 @@ describe('a held HTTP/2 response', () => {
     it(`behaves after \`${first}\` like a sent response, whatever is called`, async () => {
       for (const [name, call] of Object.entries(calls)) {
         const expected = { name, ...(await seen(bench, start, call)) }
-        // A bare stream that has failed sends what luck decides; a complete answer that was held leaves.
+        // It is random what a failed bare stream sends. A complete held answer is sent.
         const failed = expected.got.code !== 0
         const held = { name, ...(await seen(bench, start, call, later)) }
         if (failed && first === 'end') {
@@ -242,7 +242,7 @@ describe('a held HTTP/2 response', () => {
     'wait a moment': () => sleep(1),
     'pipe a stream': async (res) => {
       const source = Readable.from(['one', 'two', 'x'.repeat(30_000)])
-      // Thrown in the midst of a pipe, the error of a wrong head would reach nobody.
+      // If the error of an invalid head was thrown inside a pipe, nobody would receive it.
       if (!res.headersSent) res.writeHead(res.statusCode)
       source.pipe(res, { end: false })
       await forTurns(new Promise((resolve) => source.once('end', resolve)), 400)
@@ -278,7 +278,7 @@ describe('a held HTTP/2 response', () => {
           }
           const expected = await run()
           const held = await run(later)
-          // Where the stream was cut, it is a matter of luck whether a hint has left before.
+          // If the stream was closed, it is random whether a hint was sent before.
           if (held.got.status === undefined) expected.got.info = held.got.info = []
           expect(held).toEqual(expected)
           const refused = await run(refusing)

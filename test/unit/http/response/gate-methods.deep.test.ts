@@ -10,7 +10,7 @@ import express4 from 'express4'
 import { gateResponse } from '../../../../src/http/response/gate.ts'
 import { forTurns } from '../../../support/turns.ts'
 
-/** What is done first, so that the head is fixed; on the gated response its bytes are held by then. */
+/** The first call, which fixes the head. On the gated response, its bytes are then held. */
 const firsts: Record<string, (res: ServerResponse) => void> = {
   write: (res) => void res.write('first '),
   flushHeaders: (res) => res.flushHeaders(),
@@ -51,7 +51,7 @@ const plainCalls: Record<string, Call> = {
   writeInformation: (res) =>
     Reflect.apply(Reflect.get(res, 'writeInformation') as (code: number) => unknown, res, [110]),
   writeProcessing: (res) => res.writeProcessing(),
-  // What may be set. Node ignores most of it once the head is fixed.
+  // Settable properties. Node ignores most of them after the head is fixed.
   statusCode: (res) => (res.statusCode = 404),
   statusMessage: (res) => (res.statusMessage = 'Late'),
   sendDate: (res) => (res.sendDate = false),
@@ -60,7 +60,7 @@ const plainCalls: Record<string, Call> = {
   useChunkedEncodingByDefault: (res) => (res.useChunkedEncodingByDefault = false),
   maxRequestsOnConnectionReached: (res) => Reflect.set(res, 'maxRequestsOnConnectionReached', true),
   _headers: (res) => Reflect.set(res, '_headers', { 'x-late': '1' }),
-  // Not public, and called by packages that patch responses.
+  // Not public, but called by packages that patch responses.
   _implicitHeader: (res) => Reflect.apply(Reflect.get(res, '_implicitHeader') as () => void, res, []),
   _send: (res) => Reflect.apply(Reflect.get(res, '_send') as (text: string) => unknown, res, ['sent']),
   _writeRaw: (res) => Reflect.apply(Reflect.get(res, '_writeRaw') as (text: string) => unknown, res, ['raw']),
@@ -97,13 +97,13 @@ const expressCalls: Record<string, Call> = {
   vary: (res) => res.vary('x-late'),
 }
 
-/** These give the connection away or cut it; tests of their own tell what becomes of it. */
+/** These detach or close the connection. Separate tests cover them. */
 const elsewhere = ['destroy', 'detachSocket']
-/** Only read, or state of Node's that nobody may set. */
+/** Read-only properties, and internal state of Node. */
 const readOnly = [
   'constructor',
   'app',
-  // Set in the midst of a response, it ends the process by an assertion of Node 24.
+  // Setting it during a response crashes the process with an assertion in Node 24.
   'chunkedEncoding',
   'closed',
   'connection',
@@ -142,7 +142,7 @@ interface Seen {
   wire: string
 }
 
-/** Runs one case on a server, with a second request behind it on the same connection. */
+/** Runs one case on a server, followed by a second request on the same connection. */
 class Bench {
   readonly #listener: (handle: (res: Response) => unknown) => RequestListener
   readonly #server = createServer((req, res) => this.#handle(req, res))
@@ -184,7 +184,7 @@ class Bench {
       socket.on('error', () => undefined)
       socket.on('close', resolve)
     })
-    // Some of what is tried makes a bare response wait for ever.
+    // Some of the tested calls make a bare response wait forever.
     await forTurns(closed, 400)
     socket.destroy()
     return wire.replaceAll(/^Date: .*$/gm, 'Date: then')
@@ -215,7 +215,7 @@ class Bench {
 
 function textOf(what: unknown): string {
   const text = what instanceof Error ? ((what as { code?: string }).code ?? what.message) : String(what)
-  // Whether a file or the end of the response comes first is a matter of luck.
+  // It is random whether a file or the end of the response comes first.
   return text === 'ECONNABORTED' || /set headers after they are sent/.test(text) ? 'no file' : text
 }
 
@@ -297,7 +297,7 @@ describe('a held response', () => {
             told.length = 0
             const expected = { name, ...(await bare.seen(start, call)) }
             expect({ name, ...(await gated.seen(start, call)) }).toEqual(expected)
-            // Behind a head that is rendered and not sent, hints may still leave; they have no status.
+            // After a head that is rendered but not sent, hints may still be sent. They have no status.
             expect([name, ...new Set(told.filter((status) => status !== undefined))]).toEqual([name, 200])
           }
         }, 120_000)

@@ -30,7 +30,7 @@ function refuse(res: ServerResponse): void {
   res.end('refused')
 }
 
-/** A bare server with a gate in front of the handler. Errors that nobody has caught are rejections of the test. */
+/** A bare server with a gate before the handler. Uncaught errors reject. */
 async function gated<T>(before: Before, handler: Handler, run: (origin: string) => Promise<T>): Promise<T> {
   const server = createServer((req, res) => {
     res.setHeader('X-Before-Gate', 'stays')
@@ -458,7 +458,7 @@ describe('gateResponse', () => {
     )
   })
 
-  /** Compresses like the well-known middleware: patches write and end, and sets headers as late as it can. */
+  /** Compresses like the well-known middleware: patches write and end, and sets headers as late as possible. */
   const compress: RequestHandler = (_req, res, next) => {
     const write = res.write.bind(res) as (chunk: unknown) => boolean
     const end = res.end.bind(res)

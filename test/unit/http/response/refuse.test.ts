@@ -12,7 +12,7 @@ function exchange() {
   return { req, res: new ServerResponse(req) }
 }
 
-/** A refusal that `onDeny` may answer, and what it has passed on. */
+/** A refusal that `onDeny` may answer, and the errors that it passes on. */
 function refused(onDeny: DenyHandler | undefined) {
   const { req, res } = exchange()
   const passed: unknown[] = []

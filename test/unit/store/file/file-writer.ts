@@ -1,10 +1,12 @@
 import { isPortcullisError } from '../../../../src/errors.ts'
 import { fileStore } from '../../../../src/store/file/store.ts'
 
-/** A process that writes an app again and again, and says every revision that it was given: `<path> <appId> <times>`. */
+/**
+ * A process that writes an app repeatedly, and prints each revision that it gets. Arguments: `<path> <appId> <times>`.
+ */
 const [path = '', appId = '', times = ''] = process.argv.slice(2)
 const store = fileStore(path)
-// Nobody leaves: a watched file must not keep a process alive.
+// The watch is never stopped, because it must not keep the process alive.
 store.watch?.({ changed: () => undefined, broken: () => undefined, restored: () => undefined })
 const note = { author: String(process.pid), note: 'x'.repeat(1_000) }
 

@@ -1,10 +1,12 @@
 import { isPortcullisError } from '../../../../src/errors.ts'
 import { fileStore } from '../../../../src/store/file/store.ts'
 
-/** A process that writes a list again and again, and says every revision that it was given: `<path> <name> <times>`. */
+/**
+ * A process that writes a list repeatedly, and prints each revision that it gets. Arguments: `<path> <name> <times>`.
+ */
 const [path = '', name = '', times = ''] = process.argv.slice(2)
 const store = fileStore(path)
-// Nobody leaves: a watched file must not keep a process alive.
+// The watch is never stopped, because it must not keep the process alive.
 store.watch?.({ changed: () => undefined, broken: () => undefined, restored: () => undefined })
 const entries = Array.from({ length: 3_000 }, (_, index) => ({ range: `10.0.${index >> 8}.${index & 255}` }))
 

@@ -60,7 +60,7 @@ namedListContract('file', { describe, it }, async () => ({ store: open(), dispos
 
 const fileOf = (name: string): string => join(`${path}.lists`, `${name}.txt`)
 
-/** Puts a file in the place of a list, as a person does who has no tool of ours. */
+/** Replaces the file of a list, like a person without our tools. */
 async function edit(name: string, text: string | Buffer): Promise<void> {
   await mkdir(`${path}.lists`, { recursive: true })
   await writeFile(`${fileOf(name)}.new`, text)
@@ -73,7 +73,7 @@ async function entriesOf(store: FileStore, name: string): Promise<ListEntry[]> {
   return entries
 }
 
-/** What a listener hears of lists, in order. */
+/** The calls of a listener for lists, in order. */
 function listen(store: FileStore): string[] {
   const heard: string[] = []
   store.watch?.({
@@ -237,7 +237,7 @@ describe('a list that is edited by hand', () => {
     const store = open()
     await mkdir(fileOf('folder'), { recursive: true })
     await expect(store.readList('folder')).rejects.toBeInstanceOf(UnreadableError)
-    // Refuses root too, whom no mode of a file refuses.
+    // A link to itself fails even for root, which file modes do not restrict.
     await symlink(fileOf('closed'), fileOf('closed'))
     const error: unknown = await store.readList('closed').catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(UnavailableError)
@@ -295,7 +295,7 @@ describe('a list that is edited by hand', () => {
 
   it('is not read while somebody writes it, because an empty one would refuse nobody', async () => {
     const store = open()
-    // A busy machine can make a pause that looks like the end of the edit; then the edit is made again.
+    // On a busy machine, a pause may look like the end of the edit. The edit is then repeated.
     let longest = Infinity
     let sizes: (number | undefined)[] = []
     while (longest > 50) {

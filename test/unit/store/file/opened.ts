@@ -6,7 +6,7 @@ import { afterEach, beforeEach } from '@jest/globals'
 import { fileStore, type FileStore } from 'portcullis'
 import type { FileStoreOptions } from '../../../../src/store/file/store.ts'
 
-/** A directory and the file of a store in it, made anew for each test of a file that imports this. */
+/** A directory for the file of a store, new for each test in a file that imports this. */
 export let directory: string
 export let path: string
 export let opened: { close(): unknown }[]
@@ -36,7 +36,7 @@ export function textOf(apps: Record<string, unknown>): string {
 
 export const named = (appId: string, name: string): object => ({ policy: { appId, name } })
 
-/** Writes as a careful program does. */
+/** Replaces a file atomically, like a careful program. */
 export async function putInPlace(text: string, at = path): Promise<void> {
   await writeFile(`${at}.new`, text)
   await rename(`${at}.new`, at)
@@ -48,7 +48,7 @@ export async function contents(): Promise<{
   return JSON.parse(await readFile(path, 'utf8')) as Awaited<ReturnType<typeof contents>>
 }
 
-/** What a listener hears, in order. */
+/** The calls of a listener, in order. */
 export function listen(store: FileStore): string[] {
   const heard: string[] = []
   store.watch?.({
@@ -66,7 +66,9 @@ export async function listenWhole(store: FileStore): Promise<string[]> {
   return heard
 }
 
-/** Waits in steps of 5 ms, and counts the steps: where this process has to wait, what it waits for has to as well. */
+/**
+ * Waits for a condition, with a limit in steps of 5 ms. Steps are counted, because a busy machine delays everything.
+ */
 export async function until(holds: () => boolean | Promise<boolean>, within = 30_000): Promise<void> {
   for (let passed = 0; !(await holds()); passed += 5) {
     if (passed > within) throw new Error(`not so within ${within} ms: ${String(holds)}`)
@@ -74,7 +76,7 @@ export async function until(holds: () => boolean | Promise<boolean>, within = 30
   }
 }
 
-/** Files beside the one of the policies. */
+/** The files next to that of the policies. */
 export async function leftovers(): Promise<string[]> {
   return (await readdir(directory)).filter((name) => name !== basename(path))
 }

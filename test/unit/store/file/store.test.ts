@@ -116,7 +116,7 @@ describe('fileStore', () => {
       expect((await source.load('good'))?.appId).toBe('good')
       expect((await store.list()).apps.map(({ appId }) => appId)).toEqual(['bad', 'good'])
     }
-    // And it can be replaced by a good one.
+    // A valid document can replace it.
     expect(await store.write({ policy: { appId: 'bad' } }, 1)).toBe(2)
     expect((await source.load('bad'))?.revision).toBe(2)
   })
@@ -172,7 +172,7 @@ describe('fileStore', () => {
       expect(error).not.toBeInstanceOf(UnreadableError)
       expect((error as Error).message).toContain(place)
     }
-    // Once, though it was looked at seven times.
+    // One error, although it was read seven times.
     expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining(place)])
     expect(`${errors[0]?.message} ${errors[0]?.stack}`).not.toContain(SECRET)
     expect(await readFile(path)).toEqual(Buffer.from(text))
@@ -196,7 +196,7 @@ describe('fileStore', () => {
     await store.write({ policy: { appId: 'b', name: 'B' } }, 1)
     const after = await lines()
     expect(before.filter((line) => !after.includes(line))).toEqual([])
-    // In `b`: the revision, the name of it, and one entry of the history.
+    // In `b`: the revision, its name, and one history entry.
     expect(after.length - before.length).toBe(10)
     expect(after.at(-1)).toBe('')
     expect(await open().read('__proto__')).toMatchObject({ revision: 1 })
@@ -384,7 +384,7 @@ describe('a file that is edited by hand', () => {
     const store = open()
     if (watched) await listenWhole(store)
     for (let edit = 100; edit < 200; edit += 1) {
-      // Of the same length, and often within one tick of the clock of the file system.
+      // With the same length, and often within one tick of the file system clock.
       await writeFile(path, textOf({ a: named('a', String(edit)) }))
       expect(await store.read('a')).toMatchObject({ policy: { name: String(edit) } })
     }
@@ -399,7 +399,7 @@ describe('a file that is edited by hand', () => {
     await writeFile(path, textOf(good))
     const store = open()
     const heard = await listenWhole(store)
-    // At once, as editors save: a half-written file would be told as one more error.
+    // Atomically, like editors, because a half-written file would be reported as another error.
     const save = async (text: string): Promise<void> => {
       await writeFile(`${path}.new`, text)
       await rename(`${path}.new`, path)
@@ -449,7 +449,7 @@ describe('a file that is edited by hand', () => {
     expect(await store.write({ policy: { appId: 'a' } }, 1)).toBe(2)
   })
 
-  /** For a feed that runs already, which says nothing to who comes later. */
+  /** Listens to a feed that already runs, which does not notify later listeners of its state. */
   async function listenWholeAgain(store: FileStore): Promise<string[]> {
     const heard = listen(store)
     await store.read('a')
@@ -516,7 +516,7 @@ describe('a file that is edited by hand', () => {
   })
 
   it('is not lost during a write', async () => {
-    // So much that it takes a while to reach the disk.
+    // A large file, which takes a while to write.
     await writeFile(path, textOf({ bulk: { policy: 'x'.repeat(30_000_000) } }))
     const store = open()
     const written = store.write({ policy: { appId: 'a' } }, 0)
@@ -579,7 +579,7 @@ describe('a write', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o640)
     expect(await readFile(target, 'utf8')).toContain('"a"')
     expect(await readdir(dirname(target))).toEqual(['target.json'])
-    // Outside of the watched directory it is seen by looking.
+    // A change outside the watched directory is noticed by polling.
     await appendFile(target, ' '.repeat(10))
     await putInPlace(textOf({ a: named('a', 'other') }), target)
     await until(() => heard.length === 2, 2_000)
@@ -607,7 +607,7 @@ describe('a write', () => {
     const [name = ''] = await readdir(`${path}.lock`)
     await makeOld(join(`${path}.lock`, name))
     expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
-    // Also when another holds it by now.
+    // Also if another store now has the lock.
     const other = await lockFile(path)
     await expect(slept.prepare('{}')).rejects.toThrow(/took it over/)
     await expect(slept.commit()).rejects.toThrow(/took it over/)
@@ -680,7 +680,7 @@ describe('a write', () => {
     expect(await store.read('a')).toMatchObject({ revision: 2 })
   })
 
-  /** Nothing is protected from root. */
+  /** Runs the work without root privileges, because file modes do not restrict root. */
   async function withoutPrivilege(work: () => Promise<unknown>): Promise<void> {
     const nobody = 65_534
     if (isRoot) process.seteuid?.(nobody)

@@ -60,7 +60,7 @@ describe('several writers', () => {
       await Promise.all(writers.map(({ ended }) => ended))
       newest = Math.max(newest, ...writers.flatMap(({ revisions }) => revisions()))
       const { apps } = await contents()
-      // One may have been written whose writer did not live to tell.
+      // A writer may have been killed after a write, before it printed the revision.
       expect(apps['a']?.revision).toBeGreaterThanOrEqual(newest)
       expect(apps['a']?.revision).toBeLessThanOrEqual(newest + 2)
       expect(apps['bystander']).toEqual(named('bystander', 'B'))
@@ -80,7 +80,7 @@ describe('several writers', () => {
 
   it('reject the write if the disk is full, leave nothing behind, and keep earlier data', async () => {
     await writeFile(path, textOf({}))
-    // Where a file may be no longer than 64 blocks, a history of long notes soon is.
+    // With a file size limit of 64 blocks, a history with long notes soon exceeds it.
     const writer = startWriter('a', 300, ['/bin/sh', '-c', 'ulimit -f 64; exec "$0" "$@"'])
     expect(await writer.ended).not.toBe(0)
     expect(writer.said()).toContain('cannot be written: EFBIG')
@@ -94,7 +94,7 @@ describe('several writers', () => {
   interface Writer {
     readonly child: ChildProcess
     readonly ended: Promise<number | null>
-    /** Those that it was given. */
+    /** The revisions that it got. */
     revisions(): number[]
     said(): string
   }
