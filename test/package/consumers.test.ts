@@ -149,7 +149,7 @@ describe('without express and ioredis', () => {
     )
   })
 
-  it('is one copy in a bundle, whose errors the package recognises', async () => {
+  it('is a single copy in a bundle, whose errors the package recognises', async () => {
     const project = await packed.project({})
     await writeFile(
       join(project.folder, 'app.mjs'),

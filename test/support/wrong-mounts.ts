@@ -34,9 +34,9 @@ export type Given = Pick<SharedOptions, 'policies' | 'logger'>
 
 export interface Mistake {
   readonly name: string
-  /** Sections of the policy; each that is written without a mode enforces. */
+  /** Sections of the policy. Sections without a mode enforce. */
   readonly policy?: Partial<PolicyInput>
-  /** What the store holds in place of the app. */
+  /** A store to use instead of one with the app. */
   readonly store?: PolicyStore
   readonly mounts: (given: Given) => readonly unknown[]
   /** Sends one or more requests. */

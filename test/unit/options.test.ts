@@ -154,7 +154,7 @@ describe('checkOptions', () => {
     )
   })
 
-  it('takes an option that is undefined for one that was left out', () => {
+  it('treats an undefined option as missing', () => {
     expect(check({ ...good, maxAge: undefined, appId: undefined })).toEqual(good)
     expect(checkOptions<{ f?: () => void }>('x', { f: undefined }, { f: aFunction })).toEqual({})
   })

@@ -517,7 +517,7 @@ describe('auditAccess on HTTP/2', () => {
     expect(kept).toMatchObject([{ kind: 'operation', outcome: 'answered', status: 200 }])
   })
 
-  it('records what the caller got where the sink may fail', async () => {
+  it('records what the caller received if the sink may fail', async () => {
     const section = { mode: 'enforce', onSinkFailure: 'allow' } as const
     const whole = await run(section, '/')
     expect([whole.status, whole.text, ...brief(whole.kept)]).toEqual([

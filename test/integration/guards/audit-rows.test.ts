@@ -173,7 +173,7 @@ describe('a member of staff', () => {
     })
 
   for (const mode of ['report', 'off'] as const)
-    it(`is refused nothing in \`${mode}\` mode`, async () => {
+    it(`is not refused in \`${mode}\` mode`, async () => {
       const { get } = audited(staff, mode)
       await get(readsEmail).expect(200)
     })

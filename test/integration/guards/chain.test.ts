@@ -482,7 +482,7 @@ describe('a country in the body', () => {
   })
 })
 
-describe('what domainProtect asks of servers', () => {
+describe('what domainProtect requires from servers', () => {
   type ServerRule = NonNullable<PolicyInput['domainProtect']>['server']
   const policyOf = (server: ServerRule, more: Partial<PolicyInput> = {}): PolicyInput => ({
     ...POLICY,

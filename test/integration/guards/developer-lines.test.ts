@@ -125,7 +125,7 @@ describe('the destination of lines', () => {
       expect(line?.message).toContain(part)
   })
 
-  it('report mode tells what would be refused', async () => {
+  it('report mode prints what would be refused', async () => {
     const policy = { ipWhitelist: { mode: 'report', ranges: [] } } as const
     const lines = await linesOf({ ...REFUSED, policy })
     expect(lines).toEqual([expect.stringContaining('ipWhitelist would refuse request')])

@@ -248,7 +248,7 @@ describe('a preflight that names no app', () => {
     expect(corsOf(read)).toEqual([`access-control-allow-origin: ${OURS}`, 'vary: Origin'])
   })
 
-  it('is answered whatever the mode of its app, which nobody knows yet', async () => {
+  it('is answered in any mode of its app, which is not known yet', async () => {
     for (const mode of ['report', 'off'] as const) {
       expect(await answered(policyOf('a', { mode, methods: ['GET'] }))).toEqual([
         'access-control-allow-headers: x-asked',
@@ -405,7 +405,7 @@ describe('a refusal', () => {
         expect(reached).toEqual([])
       })
 
-      // Where its section is missing, domainProtect itself refuses what comes to it.
+      // If its section is missing, domainProtect itself refuses.
       for (const mode of ['report', 'off', ...(place === 'before' ? [undefined] : [])] as const) {
         it(`of ${name} mounted ${place} is not touched while domainProtect is ${mode ?? 'missing'}`, async () => {
           const { app } = mounted(mode === undefined ? undefined : { ...LISTED, mode, credentials: true })

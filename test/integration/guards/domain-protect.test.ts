@@ -120,7 +120,7 @@ describe('domainProtect', () => {
     }
   })
 
-  it('changes nothing in report mode: no header, no answer to a preflight', async () => {
+  it('changes nothing in report mode: no headers, no answer to a preflight', async () => {
     const sections = { domainProtect: { ...SECTIONS.domainProtect, mode: 'report' } } as const
     const { app, reached } = protectedApp(sections, (policies) => [
       domainProtect({ policies, appId: appIdFrom({ query: 'app' }) }),
@@ -162,7 +162,7 @@ describe('domainProtect', () => {
       expect(reached).toEqual([])
     })
 
-    it('answers from the domains of all apps when the header does not come with it, whichever guard it meets first', async () => {
+    it('are answered from the domains of all apps if they name no app, whichever guard runs first', async () => {
       const sections: Partial<PolicyInput> = {
         ...SECTIONS,
         ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] },
@@ -199,7 +199,7 @@ describe('domainProtect', () => {
       await request(app).put('/').set({ 'x-app-id': 'a', origin: 'https://b.example' }).expect(403)
     })
 
-    it('is not asked for a country, a return URL or a signature when its app is known', async () => {
+    it('need no country, return URL or signature if their app is known', async () => {
       const sections = { ...SECTIONS, regionPin: { mode: 'enforce' } } as const
       const { app } = protectedApp(sections, (policies) => [
         regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
@@ -210,7 +210,7 @@ describe('domainProtect', () => {
     })
 
     for (const mode of ['report', 'off'] as const) {
-      it(`is left alone by a guard in mode ${mode}, though the policy has domains`, async () => {
+      it(`are ignored by a guard in mode ${mode}, even if the policy has domains`, async () => {
         const { app, reached } = protectedApp({ ...SECTIONS, regionPin: { mode } }, (policies) => [
           regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
         ])

@@ -21,7 +21,7 @@ import {
 import { APP, listening } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-/** A policy whose every protection refuses the requests below. */
+/** A policy in which every protection refuses the requests below. */
 const policyIn = (mode: Mode): PolicyInput => ({
   appId: APP,
   serverOnly: { mode },

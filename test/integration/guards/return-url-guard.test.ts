@@ -79,7 +79,7 @@ describe('returnUrlGuard', () => {
   })
 
   for (const mode of ['report', 'off'] as const) {
-    it(`in mode ${mode} hands on the canonical form of any well-formed URL`, async () => {
+    it(`passes on the canonical form of any well-formed URL in mode ${mode}`, async () => {
       const { app } = redirecting({ returnUrlGuard: { ...SECTIONS.returnUrlGuard, mode } })
       const send = (url: string) => request(app).post('/').set('x-app-id', APP).send({ return_url: url })
       expect((await send('https://other.example/x')).headers['location']).toBe('https://other.example/x')

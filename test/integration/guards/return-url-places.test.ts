@@ -364,7 +364,7 @@ describe('a declared place', () => {
   })
 
   for (const mode of ['report', 'off'] as const) {
-    it(`in mode ${mode} hands on what is well-formed, and lets the rest pass without it`, async () => {
+    it(`passes on well-formed URLs in mode ${mode}, and lets other requests pass without one`, async () => {
       const sections = { returnUrlGuard: { ...SECTIONS.returnUrlGuard, mode } }
       const pass = (target: string) => answer(STRIPE, { target }, { sections, reserved: ['code'] })
       expect(await pass(`/?success_url=${EVIL}&cancel_url=${GOOD}`)).toEqual([

@@ -305,7 +305,7 @@ describe('serverOnly', () => {
       expect([first.status, first.headers.has(HEADER)]).toEqual([200, told])
     })
 
-    it('is told to handlers and the audit by the evidence, also in report mode', async () => {
+    it('is in the evidence for handlers and the audit, also in report mode', async () => {
       for (const mode of ['enforce', 'report'] as const) {
         const evidence: unknown[] = []
         const sections = { serverOnly: { mode } }
@@ -321,7 +321,7 @@ describe('serverOnly', () => {
   })
 
   it.each(['enforce', 'report'] as const)(
-    'notes when a key was last used, by requests that passed in mode %s',
+    'records the last use of a key by requests that passed in mode %s',
     async (mode) => {
       const { app, store } = protectedApp({ serverOnly: { mode } }, guards)
       const used = async () => (await store.keys(APP))?.[0]?.lastUsed

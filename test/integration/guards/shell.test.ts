@@ -97,7 +97,7 @@ describe('the shell', () => {
     expect(reported).toEqual([expect.objectContaining({ code: 'ADDRESS_NOT_ALLOWED', mode: 'report' })])
   })
 
-  it('lets a report listener throw without any effect', async () => {
+  it('is not affected by a report listener that throws', async () => {
     const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } } as const
     const { app } = protectedApp(sections, (policies) => [
       ipWhitelist({

@@ -352,7 +352,7 @@ function runGuards(guards: readonly GuardHandler[], req: Http2ServerRequest, res
   step(0)
 }
 
-describe('content of no bytes', () => {
+describe('content without bytes', () => {
   const url = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] } } as const
   const places = [{ body: 'return_url', optional: true }] as const
   const types = [

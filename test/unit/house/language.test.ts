@@ -162,7 +162,7 @@ function isBanned(turns: readonly RegExp[], text: string): boolean {
 const sources = readSources()
 
 describe('the language of messages', () => {
-  it('has none of the banned turns in any string', () => {
+  it('contains no banned phrase in any string', () => {
     const wrong = sources.flatMap(({ path, code }) =>
       stringsOf(code)
         .filter((text) => isBanned(BANNED, text))
@@ -171,7 +171,7 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
-  it('has none of them in the comments that users see', () => {
+  it('contains no banned phrase in the comments that users see', () => {
     const wrong = sources.flatMap(({ path, text }) =>
       docCommentsOf(text)
         .filter((comment) => isBanned(BANNED_IN_COMMENTS, comment))
@@ -206,7 +206,7 @@ describe('the language of messages', () => {
   })
 
   it.each([REPLACED, REPLACED_IN_DOCUMENTS, REPLACED_IN_COMMENTS].flatMap((turns) => Object.entries(turns)))(
-    'says "%s" in place of a turn that is found',
+    'suggests "%s" instead of a phrase that it finds',
     (_better, [turn, sample]) => {
       expect(sample).toMatch(turn)
     },

@@ -20,7 +20,7 @@ describe('memoryStore', () => {
     expect(await store.read('a')).toEqual({ policy: { appId: 'a' }, revision: 1, keys: [] })
   })
 
-  it('finds the apps that it began with by their origins', async () => {
+  it('finds its initial apps by their origins', async () => {
     const domainProtect = { mode: 'enforce', domains: ['https://*.example.org'] } as const
     const store = memoryStore([{ policy: { appId: 'a', domainProtect } }])
     expect(await store.appsByOrigin?.('https://x.example.org')).toEqual(['a'])
