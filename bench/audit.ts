@@ -173,7 +173,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 console.log(
-  `Node ${process.version}, ${EVENTS} events, load of the machine: ${loadavg()
+  `Node ${process.version}, ${EVENTS} events, load average: ${loadavg()
     .map((each) => each.toFixed(1))
     .join(', ')}`,
 )

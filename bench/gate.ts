@@ -1,12 +1,12 @@
 /**
- * How much later a response leaves because the gate holds it until the events behind it are kept, and what that costs. Run with
- * `npm run bench:gate`; ends with 1 when a target is missed.
+ * The delay and CPU time that the gate adds to responses, which it holds until their events are stored. Run with
+ * `npm run bench:gate`; exits with 1 if a target is missed.
  *
- * Real servers, each beside bare Express with the same bytes in turn, 500 requests a second on many connections. A target is a ratio
- * to what bare Express takes in the same run.
+ * Real servers and bare Express receive the same bytes in turn: 500 requests a second on many connections. Each target is a ratio to
+ * the time of bare Express in the same run.
  *
- * --seconds N   of each round; default 6
- * --rounds N    default 7
+ * --seconds N   length of each round; default 6
+ * --rounds N    number of rounds; default 7
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -21,8 +21,9 @@ import { atMost, header, line, median, percentile, told, type Row } from './stor
 
 const RATE = 500
 const WARM_UP = 10_000
-/** Of the variant that A3 is about: the median of what is added, the slowest in a hundred, and processor time. */
+/** The variant that goal A3 is about. */
 const JUDGED = 'audit log, mode spool'
+/** The most that it may add, relative to bare Express: to the median, to the 99th percentile, and to CPU time. */
 const MOST = { median: 2, slowest: 3, cpu: 1 }
 
 const { values } = parseArgs({
@@ -33,7 +34,7 @@ const [seconds, rounds] = [Number(values.seconds), Number(values.rounds)]
 interface Round {
   readonly median: number
   readonly slowest: number
-  /** Milliseconds of CPU for each request. */
+  /** Milliseconds of CPU time per request. */
   readonly cpu: number
 }
 
@@ -65,16 +66,16 @@ async function rowsOf(variant: Variant, redisUrl: string): Promise<Row[]> {
     const added = (name: keyof Round): number => (all[name] - base[name]) / base[name]
     const rows = [
       told(`${variant.name}: median`, shown('median')),
-      told('  slowest in a hundred', shown('slowest')),
-      told('  CPU of the server for each request', shown('cpu')),
+      told('  99th percentile', shown('slowest')),
+      told('  CPU time of the server per request', shown('cpu')),
     ]
     if (variant.name !== JUDGED) return rows
-    const text = (what: string): string => `  added to bare Express, as a share of it: ${what}`
+    const text = (what: string): string => `  added, relative to bare Express: ${what}`
     return [
       ...rows,
       atMost(text('median'), added('median'), MOST.median, '', 2),
-      atMost(text('slowest in a hundred'), added('slowest'), MOST.slowest, '', 2),
-      atMost(text('CPU'), added('cpu'), MOST.cpu, '', 2),
+      atMost(text('99th percentile'), added('slowest'), MOST.slowest, '', 2),
+      atMost(text('CPU time'), added('cpu'), MOST.cpu, '', 2),
     ]
   })
 }
@@ -87,7 +88,7 @@ const middle = (all: readonly Round[]): Round => ({
 
 await build()
 const load = loadavg().map((average) => average.toFixed(1))
-console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+console.log(`Node ${process.version}, load average before: ${load.join(', ')}`)
 console.log(`\n${header}`)
 const redis = await startRedis({})
 const rows: Row[] = []

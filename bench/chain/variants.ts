@@ -181,10 +181,10 @@ export const variants: readonly Variant[] = [
   },
 ]
 
-/** Where the gate holds each response until its events are kept. Measured by `npm run bench:gate`. */
+/** Variants in which the gate holds each response until its events are stored. `npm run bench:gate` measures them. */
 export const gateVariants: readonly Variant[] = [
   {
-    name: 'a sink that takes events at once',
+    name: 'a sink that accepts events immediately',
     kind: 'page',
     expects: PASSES,
     mount: (tools) => some(tools, ['auditAccess']),
@@ -205,7 +205,7 @@ function logged(mode: NonNullable<AuditLogOptions['mode']>): Variant {
       const spool = { directory: mkdtempSync(join(tmpdir(), 'bench-spool-')) }
       process.on('exit', () => rmSync(spool.directory, { recursive: true, force: true }))
       const sink = await tools.log(mode === 'redis' ? { mode } : { mode, spool })
-      // The warm-up asks for more than a slow disk can keep within the usual time.
+      // The warm-up sends more events than a slow disk can store within the default time.
       return tools.portcullis.auditAccess({ policies, sink, sinkTimeout: 10_000 })
     },
   }
