@@ -148,7 +148,7 @@ describe('the settings', () => {
     expect(given.secretsAreTemporary).toBe(false)
     const { fingerprint, vaultKeys, ...keys } = given.secrets
     const all = [...vaultKeys.map(({ key }) => key as Uint8Array), ...Object.values(keys)]
-    expect(new Set(all.map((key) => Buffer.from(key).toString('hex'))).size).toBe(6)
+    expect(new Set(all.map((key) => Buffer.from(key).toString('hex'))).size).toBe(7)
     expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
 

@@ -79,7 +79,15 @@ class Moves {
     )
     try {
       const { store } = this.#watcher
-      await inTurns(this.#sources, (id) => store.in('world').put(id, this.#valueOf(id), 0))
+      // A write that failed may have been stored all the same: then the next attempt finds it.
+      await inTurns(this.#sources, (id) =>
+        store
+          .in('world')
+          .put(id, this.#valueOf(id), 0)
+          .catch((error: unknown) => {
+            if (!(error instanceof RevisionConflict)) throw error
+          }),
+      )
       const others = [
         chaos(() => this.#isOver),
         this.#resume(),
