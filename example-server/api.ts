@@ -23,6 +23,8 @@ export interface ApiDependencies {
   readonly policies: PolicySource
   readonly nonces: NonceStore
   readonly audit: AuditParts
+  /** Encrypts the recorded input of the guards, so that the console can judge a request again. */
+  readonly judgedKey: Uint8Array
   readonly connections: Connections
   readonly people: People
   readonly limits: Limits
@@ -79,13 +81,13 @@ const TOKEN = form({
 
 /** Creates the routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
-  const { connections, people, policies, nonces, audit, region, ukey1, limits } = dependencies
+  const { connections, people, policies, nonces, audit, judgedKey, region, ukey1, limits } = dependencies
   const shared = { policies, ...dependencies.refusals.told, ...(ukey1 && { appId: ukey1.appId }) }
   const api = Router()
 
   // Every request is recorded first, so that refusals are recorded too.
   api.use(
-    auditAccess({ ...shared, ...audit }),
+    auditAccess({ ...shared, ...audit, judgements: { key: judgedKey } }),
     ...(ukey1 === undefined ? [] : [ukey1.prepare]),
     ...bodyParsers({ limit: 16_384 }),
     ipWhitelist(shared),
@@ -103,7 +105,7 @@ export function createApi(dependencies: ApiDependencies): Router {
     }
     next()
   }
-  const pinned = regionPin({ ...shared, here: region, country: (req) => granted.get(req)?.person.country })
+  const pinned = regionPin({ ...shared, here: region, personId: (req) => granted.get(req)?.person.id })
 
   // The region is checked before the signature: the Fetch standard lets clients repeat a request after a 421, and the repetition
   // would be refused because its nonce was used.

@@ -95,7 +95,6 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     audit: {
       sink: metrics.sink('audit', parts.sink),
       pseudonymKey: secrets.pseudonyms,
-      judgements: { key: secrets.judgements },
     },
     ukey1: parts.ukey1,
   }
@@ -120,6 +119,8 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     '/auth/v2',
     createApi({
       ...common,
+      // Not for the pages: their guards are told the country of the person.
+      judgedKey: secrets.judgements,
       policies,
       refusals,
       nonces: metrics.nonces(parts.nonces),

@@ -16,7 +16,7 @@ import { memoryStorage, redisStorage, type Storage } from './storage.ts'
  * The approximate maximum length of the audit stream, so it cannot fill the Redis that stores nonces. Export older
  * events.
  */
-const MOST_EVENTS = 1_000_000
+const MOST_EVENTS = 200_000
 
 export interface OpenStorage {
   readonly store: ManagedPolicyStore

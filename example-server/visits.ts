@@ -48,7 +48,7 @@ export function contextOf(
 }
 
 /** How each request is recorded. */
-export type AuditParts = Pick<AuditAccessOptions, 'sink' | 'pseudonymKey' | 'judgements'>
+export type AuditParts = Pick<AuditAccessOptions, 'sink' | 'pseudonymKey'>
 
 export interface VisitParts {
   readonly shared: PinParts['shared']

@@ -109,12 +109,11 @@ export function sharedAllowances(
     const before = known.get(key)
     if (before !== undefined) return (latestMade = before)
     const values = [first, second, third]
-    const evidence: Record<string, string> = {}
-    for (const [index, name] of names.entries()) {
+    const members = names.flatMap((name, index): [string, string][] => {
       const value = values[index]
-      if (value !== undefined) evidence[name] = value
-    }
-    const made = Object.freeze(allow(guard, mode, detail, Object.freeze(evidence)))
+      return value === undefined ? [] : [[name, value]]
+    })
+    const made = Object.freeze(allow(guard, mode, detail, Object.freeze(Object.fromEntries(members))))
     if (known.size >= MOST_SHARED) known.clear()
     known.set(key, made)
     return (latestMade = made)

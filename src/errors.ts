@@ -63,12 +63,19 @@ export class ConfigError extends PortcullisError {
   }
 }
 
+/** A function in place of what it returns, or a class in place of an instance. */
+function usualHint(given: unknown): string {
+  if (typeof given !== 'function') return ''
+  const isClass = Function.prototype.toString.call(given).startsWith('class')
+  return isClass ? '; create one with `new`' : '; call it'
+}
+
 /** The issue of an option that is missing or has a wrong value. `hint` is appended to the message unchanged. */
 export function wrongOption(
   option: string,
   expected: string,
   given: unknown,
-  hint: string = typeof given === 'function' ? '; call it' : '',
+  hint: string = usualHint(given),
 ): ConfigIssue {
   if (given === undefined) {
     const message = `\`${option}\` is missing: give ${expected}${hint}`

@@ -77,8 +77,12 @@ function usualMistake(
   expectations: Readonly<Record<string, Expectation>>,
 ): string | undefined {
   if (typeof given === 'function') {
-    const [name] = requiredAmong(expectations)
+    const [name, ...others] = requiredAmong(expectations)
     if (name === undefined) return undefined
+    if (others.length > 0) {
+      const isOption = Object.values(expectations).some((one) => ownMembers(one).accepts(given))
+      return isOption ? undefined : 'call it, and give the result as one of the options'
+    }
     const isOption = expectations[name]?.accepts(given) === true
     return `${isOption ? '' : 'call it, and '}write \`${factory}({ ${name}: … })\` around it`
   }

@@ -53,7 +53,11 @@ const livesInBrowser = (policy: Policy, keys: readonly ListedKey[]): boolean =>
   keys.length === 0 && hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
 
 const hasActiveKey = (keys: readonly ListedKey[], now: number): boolean =>
-  keys.some(({ notAfter }) => notAfter === undefined || (parseInstant(notAfter) ?? 0) > now)
+  keys.some(
+    ({ notBefore, notAfter }) =>
+      (notBefore === undefined || (parseInstant(notBefore) ?? Infinity) <= now) &&
+      (notAfter === undefined || (parseInstant(notAfter) ?? 0) > now),
+  )
 
 /** Whether a protection would refuse the visitors of pages, and is not in use. */
 const isForServers = (policy: Policy, name: GuardName): boolean =>
@@ -111,7 +115,9 @@ export function nextStepOf(policy: Policy, keys: readonly ListedKey[], now: numb
     const before = policy[guard]?.mode
     if (before === 'enforce' || (isForPages && isForServers(policy, guard))) return []
     const missing =
-      guard === 'serverOnly' ? !hasActiveKey(keys, now) && 'key' : !hasEntries(policy, guard) && 'entries'
+      guard === 'serverOnly'
+        ? !hasActiveKey(keys, now) && 'valid key'
+        : !hasEntries(policy, guard) && 'entries'
     const mode: Mode = before === 'report' ? 'enforce' : 'report'
     const gain = gainOf(policy, guard, mode)
     if (before === 'report' && missing !== false) {

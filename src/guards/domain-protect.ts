@@ -16,7 +16,7 @@ export interface OriginFacts {
   readonly origin: string | undefined
   /** The `X-Origin` header as received. */
   readonly xOrigin: string | undefined
-  /** The name of a Fetch Metadata header that proves that a browser sent the request. */
+  /** The name of a Fetch Metadata header that indicates a browser. Any program can send it. */
   readonly fetchMetadata: string | undefined
   /** The `Sec-Fetch-Site` header as received. */
   readonly fetchSite: string | undefined

@@ -71,8 +71,13 @@ const KEEPERS: Keepers = {
     ...(Object.hasOwn(facts, 'referer') && { referer: facts.referer }),
   }),
   ipWhitelist: ({ address, now }) => ({ address: address?.address.text, source: address?.source, now }),
-  // An identifier that is not a string names no jurisdiction.
-  regionPin: ({ here, id, country }) => ({ here, id: typeof id === 'string' ? id : undefined, country }),
+  // Of an identifier, only its jurisdiction is kept, which also makes the country irrelevant.
+  regionPin({ here, id, country, jurisdictions }) {
+    const jurisdiction = id === undefined ? undefined : jurisdictions.locateId(id)?.jurisdiction
+    return jurisdiction === undefined
+      ? { here, id: undefined, country }
+      : { here, id: `${jurisdiction}_0`, country: undefined }
+  },
   returnUrlGuard: ({ named, relativeTo, reserved }) => ({ named, relativeTo, reserved }),
   serverOnly: ({ browserEvidence, headersComplete, keys, now }, judgement) => ({
     browser: browserEvidence,

@@ -36,7 +36,7 @@ type InputSections = {
  * section is left out and its guard is mounted, the guard refuses every request.
  */
 export interface PolicyInput extends InputSections {
-  /** The JSON Schema of this document, for editors. It is not kept. */
+  /** The JSON Schema of this document, for editors. `parsePolicy` drops it. */
   readonly $schema?: string | undefined
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string

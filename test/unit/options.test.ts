@@ -120,7 +120,7 @@ describe('checkOptions', () => {
     [
       'a factory in place of options',
       createPolicySource,
-      '`guard` takes an object with at least `policies`, `nonces`, got a function; call it, and write `guard({ policies: … })` around it',
+      '`guard` takes an object with at least `policies`, `nonces`, got a function; call it, and give the result as one of the options',
     ],
     [
       'something else in place of options',

@@ -37,15 +37,21 @@ export function sendProblem(
 ): void {
   const { status } = DENIALS[code]
   const document = problemDocument(code, requestId)
-  // Node sends a string together with the head, in one write.
-  const body = JSON.stringify(extension === undefined ? document : { ...document, ...extension })
+  const text = JSON.stringify(extension === undefined ? document : { ...document, ...extension })
+  // Node sends a string together with the head, in one write and one encoding: that of the head, because other middleware may
+  // have set headers that are not ASCII. So the body must be ASCII.
+  const body = text.replaceAll(/[\u0080-\uffff]/g, escaped)
   res.statusCode = status
   res.setHeader('Content-Type', 'application/problem+json')
-  res.setHeader('Content-Length', Buffer.byteLength(body))
+  res.setHeader('Content-Length', body.length)
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-Request-Id', requestId)
   // RFC 9110 11.6.1 asks for a challenge with every 401.
   if (status === 401) res.setHeader('WWW-Authenticate', 'Signature')
   if (status === 503) res.setHeader('Retry-After', String(1 + Math.floor(Math.random() * MAX_RETRY_AFTER)))
-  res.end(body)
+  res.end(body, 'latin1')
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

@@ -6,7 +6,7 @@ import type { Protection, Section } from '../section.ts'
 export interface RegionProtection extends Protection {
   /** What happens to a request about a person whose data must stay elsewhere. Default `reject`. */
   readonly onMisdirected: 'reject' | 'redirect' | 'handOver'
-  /** The jurisdiction of people whose country is unknown. Default: requests about them are refused. */
+  /** The jurisdiction of people whose country is unknown, or belongs to no jurisdiction. Default: requests about them are refused. */
   readonly fallback?: string | undefined
 }
 

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { deriveSecrets } from '../../../example-server/secrets.ts'
+import { judgedSealer } from '../../../src/audit/judged-facts.ts'
+import { openKept } from '../../../src/explain/recorded-facts.ts'
 import {
   killExampleProcess,
   startExampleProcess,
@@ -42,11 +45,20 @@ it('a refused request is judged again there, and what it lacks is named', async 
   const token = 'token-of-the-console-in-this-test-0123456789'
   const server = await startExampleServer({ consoleToken: token })
   await server.change(SHOP_POLICY, { ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.1'] } })
+  await fetch(`${server.url}/account`)
   const refused = await shopServer().send(`${server.url}/auth/v2/me`)
   expect(refused.status).toBe(403)
   const { requestId } = (await refused.json()) as { requestId: string }
   // At rest the address cannot be read.
   expect(JSON.stringify(server.sink.events())).not.toContain('127.0.0.1')
+
+  const sealer = judgedSealer(deriveSecrets(new Uint8Array(32)).judgements)
+  const opened = server.sink
+    .events()
+    .map((event) => (event.kind === 'operation' ? JSON.stringify(openKept(event, sealer)) : ''))
+    .join('\n')
+  expect(opened).toContain('127.0.0.1')
+  expect(opened).not.toContain('country')
 
   const signedIn = await fetch(`${server.url}/console/api/session`, {
     method: 'POST',

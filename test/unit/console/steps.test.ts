@@ -5,6 +5,7 @@ import type { ListedKey } from '../../../src/store/contract.ts'
 
 const NOW = Date.parse('2026-11-30T12:00:00Z')
 const KEY: ListedKey = { id: 'key-1', algorithm: 'hmac-sha256' }
+const LATER: ListedKey = { ...KEY, notBefore: '2027-01-01T00:00:00Z' }
 const ENDED: ListedKey = { ...KEY, notAfter: '2026-11-29T12:00:00Z' }
 
 /** An app of which everything is enforced but for what is given. */
@@ -24,6 +25,7 @@ describe('the protection that comes next', () => {
   it.each([
     ['of pages alone, signatures are not asked for', 'off', [], undefined, undefined],
     ['of servers with a key, signatures are reported first', 'off', [KEY], 'serverOnly', 'report'],
+    ['also where its key is not valid yet', 'off', [LATER], 'serverOnly', 'report'],
     ['also where its key has ended', 'off', [ENDED], 'serverOnly', 'report'],
     ['what was reported is enforced', 'report', [KEY], 'serverOnly', 'enforce'],
   ] as const)('%s', (_title, mode, keys, guard, to) => {
@@ -35,11 +37,12 @@ describe('the protection that comes next', () => {
 
   it.each([
     ['no key', []],
-    ['no key that is still good', [ENDED]],
+    ['no key that is still valid', [ENDED]],
+    ['no key that is valid yet', [LATER]],
   ] as const)('warns that signatures would refuse everybody: the app has %s', (_title, keys) => {
     const next = nextStepOf(policyWith({ serverOnly: { mode: 'report' } }), keys, NOW)
     expect(next).toMatchObject({ guard: 'serverOnly', mode: 'enforce', gain: 15 })
-    expect(next?.reason).toMatch(/^it has no key yet; once it has, /)
+    expect(next?.reason).toMatch(/^it has no valid key yet; once it has, /)
   })
 
   it('warns the same of a list without entries', () => {

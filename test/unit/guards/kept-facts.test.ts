@@ -26,6 +26,8 @@ describe('the stored facts of a question to regionPin', () => {
     const judgement = decideRegionPin(policy, facts)
     expect(judgement.decision.code).toBe(code)
     const kept = JSON.parse(JSON.stringify(keepFacts('regionPin', facts, judgement))) as KeptFacts
+    // Nothing of the person but the jurisdiction.
+    expect(JSON.stringify(kept)).not.toContain('444')
     expect(judgeAgain(policy, judgement.decision, kept, { jurisdictions })).toEqual(judgement.decision)
   })
 })

@@ -1,5 +1,6 @@
-import { IncomingMessage, ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer, IncomingMessage, ServerResponse } from 'node:http'
+import { connect, Socket, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { deny, DENIALS, type DenialCode } from '../../../../src/decision.ts'
 import { sendProblem } from '../../../../src/http/response/problem.ts'
@@ -89,4 +90,39 @@ describe('the problem document', () => {
     if (status === 503) expect(['1', '2', '3', '4', '5']).toContain(retryAfter)
     else expect(retryAfter).toBeUndefined()
   })
+})
+
+describe('the bytes of a refusal', () => {
+  /** What a server sends that has set a header before it refuses. */
+  async function bytesOf(header: string, extension?: Readonly<Record<string, unknown>>): Promise<Buffer> {
+    const server = createServer((_req, res) => {
+      res.setHeader('X-User', header)
+      sendProblem(res, 'ADDRESS_NOT_ALLOWED', 'r', extension)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: gateway.example\r\nConnection: close\r\n\r\n')
+    const chunks: Buffer[] = []
+    for await (const chunk of socket) chunks.push(chunk as Buffer)
+    server.close()
+    return Buffer.concat(chunks)
+  }
+
+  it.each(['ASCII', 'J\u00fcrgen', '\u00ff\u0080'])(
+    'leave a header of other middleware as it is: %j',
+    async (header) => {
+      const bytes = await bytesOf(header)
+      expect(bytes.includes(Buffer.from(`X-User: ${header}\r\n`, 'latin1'))).toBe(true)
+    },
+  )
+
+  it.each(['J\u00fcrgen', '\u65e5\u672c', '\u{1f600}', '\ud800', 'a"b\\c'])(
+    'keep the text of an extension, and its length: %j',
+    async (text) => {
+      const message = (await bytesOf('\u00fc', { text })).toString('latin1')
+      const [head = '', body = ''] = message.split('\r\n\r\n')
+      expect(JSON.parse(body)).toMatchObject({ code: 'ADDRESS_NOT_ALLOWED', text })
+      expect(head).toContain(`Content-Length: ${body.length}\r\n`)
+    },
+  )
 })
