@@ -106,9 +106,22 @@ export async function findWithDraft(
   const { stored, policy } = app
   // A store may answer with an older revision than it has. What begins from a later one was not published.
   if (draft === undefined || draft.base >= stored.revision) return { app, draft }
-  if (changesInWords(policy, draft.policy).length > 0) return { app, draft }
+  if (changesInWords(policy, draft.policy).length > 0)
+    return { app, draft: await onRevisionInForce(desk, draft, app) }
   await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
   return { app, draft: undefined }
+}
+
+/** A draft goes on where the policy that it began from is in force: what has changed since are keys, or it was changed back. */
+export async function onRevisionInForce(
+  desk: Desk,
+  draft: Draft,
+  { stored, policy }: FoundApp,
+): Promise<Draft> {
+  if (draft.base >= stored.revision) return draft
+  const began = await policyAt(desk, policy.appId, draft.base)
+  const isSame = began !== undefined && changesInWords(began, policy).length === 0
+  return isSame ? { ...draft, base: stored.revision } : draft
 }
 
 /** Ends the draft of an app that was removed. If somebody has made the app again meanwhile, the draft may be theirs, and stays. */

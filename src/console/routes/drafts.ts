@@ -8,6 +8,7 @@ import {
   afterwards,
   findApp,
   findWithDraft,
+  onRevisionInForce,
   policyAt,
   staleProblem,
   threeWay,
@@ -143,8 +144,10 @@ async function draftOf(desk: Desk, appId: string, version?: string): Promise<Dra
 }
 
 async function review(desk: Desk, appId: string, rights: Exchange['session']['rights']): Promise<Review> {
-  const draft = await draftOf(desk, appId)
-  const { stored, policy } = await findApp(desk, appId)
+  const found = await draftOf(desk, appId)
+  const app = await findApp(desk, appId)
+  const { stored, policy } = app
+  const draft = await onRevisionInForce(desk, found, app)
   const verdict = await verdictOf(desk, policy, draft.policy)
   const stale = draft.base !== stored.revision
   const { score, findings } = assess(draft.policy)
@@ -192,8 +195,10 @@ async function publish(
   const { params, body, session } = exchange
   const { appId = '' } = params
   const replaces = revisionToMatch(exchange)
-  const draft = await draftOf(desk, appId, body.version)
-  const { stored, policy } = await findApp(desk, appId)
+  const found = await draftOf(desk, appId, body.version)
+  const app = await findApp(desk, appId)
+  const { stored, policy } = app
+  const draft = await onRevisionInForce(desk, found, app)
   if (stored.revision !== replaces || draft.base !== stored.revision) {
     const conflict = threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy)
     throw new ConsoleProblem('REVISION_STALE', { conflict })

@@ -52,7 +52,28 @@ describe('a rollback', () => {
   })
 })
 
-describe('an edit on a page that was loaded before a colleague published', () => {
+describe('a draft', () => {
+  it('is not out of date where keys were changed since, and nothing else', async () => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    const policy = { ...APP, name: 'Better' }
+    await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy })
+    await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })
+    expect((await ada.ask('GET', 'apps/shop')).body.draft).toMatchObject({ base: 2, stale: false })
+    const review = (await ada.ask('GET', 'apps/shop/review')).body
+    expect([review.revision, review.conflict]).toEqual([2, undefined])
+    const { body } = await ada.ask(
+      'POST',
+      'apps/shop/publication',
+      { version: review.version },
+      { 'if-match': '"2"' },
+    )
+    expect(body).toEqual({ revision: 3, replaced: 2 })
+    expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
+  })
+})
+
+describe('an edit on a page that was shown before a colleague published', () => {
   const edit = async (maxAge: number) => {
     server = await startConsole()
     const ada = await server.signIn()
