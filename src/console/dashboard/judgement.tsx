@@ -143,7 +143,10 @@ async function add(appId: string, { list, entry }: MissingEntry): Promise<void> 
     const before = app.draft?.policy ?? app.policy
     const own = (before as unknown as Record<string, Record<string, readonly unknown[]> | undefined>)[section]
     const added = list === 'returnUrlGuard.urls' ? { exact: entry } : entry
-    const policy = { ...before, [section]: { ...own, [member]: [...(own?.[member] ?? []), added] } } as Policy
+    const entries = own?.[member] ?? []
+    const isThere = entries.some((one) => JSON.stringify(one) === JSON.stringify(added))
+    const after = isThere ? entries : [...entries, added]
+    const policy = { ...before, [section]: { ...own, [member]: after } } as Policy
     await ask('PUT', appPath(appId, '/draft'), {
       body: { ...(app.draft && { version: app.draft.version }), before, policy },
     })

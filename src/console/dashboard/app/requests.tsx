@@ -33,7 +33,7 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
         <div class="card-head">
           <div>
             <h2 id="requests-title">Recent requests</h2>
-            <p class="quiet">Addresses are pseudonyms. Viewing requests is recorded in the audit.</p>
+            <p class="quiet">Viewing requests is recorded in the audit.</p>
           </div>
           <div class="buttons">
             {may('look-at-personal-data') && (

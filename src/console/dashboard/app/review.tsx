@@ -39,6 +39,7 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
       const began = Date.now()
       tell(`Revision ${answer.revision} is in force.`, {
         label: 'Undo',
+        appId: app.appId,
         run: () => void undo(app.appId, answer, began),
       })
       goTo('apps', app.appId, 'keys')

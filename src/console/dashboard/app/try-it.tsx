@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
 import type { AppView, GuardName, Policy, TrialView, TriedRequest } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, wordsOf } from '../message.ts'
@@ -327,10 +328,15 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
 /** Adds the request to the expectations of the policy. A change that breaks it cannot be published. */
 function Expect({ request, passes }: { request: TriedRequest; passes: boolean }): JSX.Element {
   const name = useSignal('')
+  const isKeeping = useRef(false)
   const keep = async (event: Event): Promise<void> => {
     event.preventDefault()
+    // A second click would add it twice.
+    if (isKeeping.current) return
+    isKeeping.current = true
     const expectation = { name: name.value.trim(), request, effect: passes ? 'allow' : 'deny' } as const
     const taken = await edit((policy) => ({ ...policy, expect: [...(policy.expect ?? []), expectation] }))
+    isKeeping.current = false
     if (!taken) return
     name.value = ''
     tell('Added to the draft. A policy that breaks this expectation cannot be published.')

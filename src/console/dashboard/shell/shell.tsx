@@ -1,6 +1,6 @@
 import { useSignalEffect } from '@preact/signals'
 import type { JSX } from 'preact'
-import { may, running, session, signOut } from '../api.ts'
+import { hasEnded, may, running, session, signOut } from '../api.ts'
 import { AppPage } from '../app/app-page.tsx'
 import { AppsPage } from '../apps-page.tsx'
 import { ListsPage, OneList } from '../lists-page.tsx'
@@ -12,13 +12,15 @@ import { linkTo, place } from '../route.ts'
 import { RIGHTS } from '../words.ts'
 import { MessageBar } from './message-bar.tsx'
 import { Palette } from './palette.tsx'
-import { SignIn } from './sign-in.tsx'
+import { SignIn, SignInAgain } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // A message of one page is not shown on the next, except one from just before the change of pages.
+  // What was said of one page says nothing of the next; what was said on the way here is read here. An offer stays with its app.
   useSignalEffect(() => {
-    void place.value
-    if (Date.now() - (message.peek()?.at ?? 0) > 1_000) message.value = undefined
+    const [kind, appId] = place.value
+    const { at = 0, action } = message.peek() ?? {}
+    if (action !== undefined && kind === 'apps' && appId === action.appId) return
+    if (Date.now() - at > 1_000) message.value = undefined
   })
   const who = session.value
   return (
@@ -54,7 +56,8 @@ export function Shell(): JSX.Element {
       </header>
       {who === undefined && <p class="page quiet">Loading…</p>}
       {who === null && <SignIn />}
-      {who && <Page />}
+      {who && <Page key={who.name} />}
+      {who && hasEnded.value && <SignInAgain />}
       <MessageBar />
     </>
   )

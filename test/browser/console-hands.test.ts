@@ -1,0 +1,244 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { memoryStore, type ManagedPolicyStore } from 'portcullis'
+import { axeFindings } from '../support/axe.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { ALL_RIGHTS, APP_DOCUMENT, startConsole, tokenFor, type ConsoleServer } from '../support/console.ts'
+import { takePictures } from '../support/screenshots.ts'
+import { watchPages } from '../support/watched-pages.ts'
+
+let browser: Browser
+let server: ConsoleServer
+let context: BrowserContext
+let page: Page
+/** What no page may do. */
+let wrong: string[]
+
+beforeAll(async () => {
+  browser = await launchChromium()
+})
+afterAll(() => browser?.close())
+afterEach(async () => {
+  await context?.close()
+  await server?.close()
+  if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
+})
+
+/** A store that takes as long to write as one at the other end of a country. */
+function slowStore(): ManagedPolicyStore {
+  const store = memoryStore([APP_DOCUMENT])
+  return {
+    ...store,
+    async write(...given) {
+      await sleep(300)
+      return store.write(...given)
+    },
+  }
+}
+
+async function open(
+  place: string,
+  { store = memoryStore([APP_DOCUMENT]), refusals }: { store?: ManagedPolicyStore; refusals?: number[] } = {},
+): Promise<void> {
+  server = await startConsole({ store })
+  context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, reducedMotion: 'reduce' })
+  wrong = await watchPages(context, { refusals: refusals ?? [] })
+  page = await context.newPage()
+  await page.goto(server.url)
+  await signIn()
+  await page.goto(`${server.url}/#/${place}`)
+}
+
+async function signIn(): Promise<void> {
+  await page.getByLabel('Token').fill(tokenFor(...ALL_RIGHTS))
+  await button('Sign in').click()
+  await page.getByLabel('Token').waitFor({ state: 'detached' })
+}
+
+const button = (name: string | RegExp) => page.getByRole('button', { name })
+const says = (text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor()
+const addresses = () => page.getByRole('article', { name: /^Address allow list/ })
+
+/** What has the focus, by its label or its text. */
+const focused = (): Promise<string> =>
+  page.evaluate<string>(`(({ ariaLabel, id, textContent, localName }) =>
+    localName === 'body' ? 'nothing' : ariaLabel ?? (id || textContent))(document.activeElement)`)
+
+const hasFocus = async (what: string): Promise<void> => {
+  for (let tries = 0; tries < 100 && (await focused()) !== what; tries += 1) await page.waitForTimeout(20)
+  expect(await focused()).toBe(what)
+}
+
+async function addRange(range: string): Promise<void> {
+  await addresses().getByLabel('Add ranges').fill(range)
+  await addresses().getByLabel('Add ranges').press('Enter')
+  await button(`Remove ${range}`).waitFor()
+}
+
+async function end(): Promise<void> {
+  expect([await axeFindings(page), wrong]).toEqual([[], []])
+}
+
+describe('a double click', () => {
+  it('publishes once, says so, and offers to undo it', async () => {
+    await open('apps/shop', { store: slowStore() })
+    await addRange('8.8.8.8')
+    await page.getByRole('link', { name: 'Review' }).last().click()
+    await button('Publish').dblclick()
+    await says('Revision 2 is in force')
+    await page.waitForTimeout(500)
+    expect(await page.getByRole('status').getByText('Revision 2 is in force').count()).toBe(1)
+    await button('Undo').click()
+    await says('Undone. Revision 3 restores revision 1')
+    await end()
+  })
+
+  it('discards a draft once, and keeps an expectation once', async () => {
+    await open('apps/shop/try')
+    await button('Check this request').click()
+    await page.getByLabel('Why this request must').fill('nobody from nowhere')
+    await page.getByRole('button', { name: 'Add to draft' }).dblclick()
+    await says('1 change in 1 section')
+    await page.waitForTimeout(300)
+    const { body } = await (await server.signIn()).ask('GET', 'apps/shop')
+    expect(body.draft.policy.expect).toHaveLength(1)
+    await button('Discard').dblclick()
+    await says('Draft discarded.')
+    await page.waitForTimeout(300)
+    expect(await page.getByText('Draft discarded.').count()).toBe(1)
+    await end()
+  })
+})
+
+describe('the offer to undo', () => {
+  it('stays on the other pages of the app, and ends on those of others', async () => {
+    await open('apps/shop')
+    await addRange('8.8.8.8')
+    await page.getByRole('link', { name: 'Review' }).last().click()
+    await button('Publish').click()
+    await button('Undo').waitFor()
+    await page.waitForTimeout(1_200)
+    await page.getByRole('link', { name: 'Try it' }).click()
+    await page.getByRole('heading', { name: 'Try a request' }).waitFor()
+    await page.getByRole('link', { name: 'History' }).click()
+    await page.getByRole('heading', { name: 'Revision 2' }).waitFor()
+    await button('Undo').click()
+    await says('Undone. Revision 3 restores revision 1')
+    await page.waitForTimeout(1_200)
+    await page.getByRole('link', { name: 'Apps' }).first().click()
+    await page.getByRole('heading', { name: 'Apps' }).waitFor()
+    expect(await page.getByText('Undone').count()).toBe(0)
+    await end()
+  })
+})
+
+describe('the focus', () => {
+  it('goes to what is next where what had it goes away', async () => {
+    await open('apps/shop')
+    await addRange('8.8.8.8')
+    await addRange('8.8.4.4')
+    await button('Remove 8.8.8.8').focus()
+    await page.keyboard.press('Enter')
+    await hasFocus('Remove 8.8.4.4')
+    await page.keyboard.press('Enter')
+    await hasFocus('Remove 10.0.0.0/8')
+    await page.keyboard.press('Enter')
+    await hasFocus('add-ipWhitelist-ranges')
+    await button('Revoke shop-1').focus()
+    await page.keyboard.press('Enter')
+    await hasFocus('Restore shop-1')
+    await page.keyboard.press('Enter')
+    await hasFocus('Rotate shop-1')
+    await page.getByRole('link', { name: 'Review' }).last().click()
+    await button('Publish').focus()
+    await page.keyboard.press('Enter')
+    await says('Revision 4 is in force')
+    await hasFocus('Shop')
+    await end()
+  })
+
+  it('goes back to the button that has opened a dialog', async () => {
+    await open('apps/shop')
+    await button('New key').focus()
+    await page.keyboard.press('Enter')
+    await button('Cancel').click()
+    await hasFocus('New key')
+    await page.keyboard.press('Enter')
+    await button('Create key').click()
+    await page.getByLabel('I have stored it').check()
+    await button('Close').click()
+    await hasFocus('New key')
+    await button('Rotate shop-1').click()
+    await page.keyboard.press('Escape')
+    await hasFocus('Rotate shop-1')
+    await end()
+  })
+})
+
+describe('a session that ends', () => {
+  it('is renewed on the same page, and what was typed is kept', async () => {
+    await open('apps/shop', { refusals: [401] })
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('8.8.8.8\n8.8.4.4')
+    await context.clearCookies()
+    await field.press('Enter')
+    await says('Your session has ended')
+    for (const _ of [1, 2, 3]) await page.keyboard.press('Escape')
+    await takePictures(page, 'session-ended', { colorScheme: 'light', width: 1280 })
+    expect(await axeFindings(page)).toEqual([])
+    await signIn()
+    await page.getByText('Your session has ended').waitFor({ state: 'detached' })
+    expect(await field.inputValue()).toBe('8.8.8.8\n8.8.4.4')
+    await field.press('Enter')
+    await button('Add the 2 valid ranges').click()
+    await button('Remove 8.8.4.4').waitFor()
+    await end()
+  })
+
+  it('shows nothing of the page to somebody else who signs in', async () => {
+    await open('apps/shop', { refusals: [401] })
+    await addresses().getByLabel('Add ranges').fill('8.8.8.8')
+    await context.clearCookies()
+    await addresses().getByLabel('Add ranges').press('Enter')
+    await page.getByLabel('Token').fill(tokenFor('look'))
+    await button('Sign in').click()
+    await page.getByLabel('Token').waitFor({ state: 'detached' })
+    await addresses().waitFor()
+    expect(await addresses().getByLabel('Add ranges').count()).toBe(0)
+    await end()
+  })
+})
+
+describe('the palette', () => {
+  it('waits for what it looks for, and says where nothing is found', async () => {
+    await open('apps')
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('shop')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Shop' }).waitFor()
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('shoe')
+    await says('No app ID starts with “shoe”')
+    await end()
+  })
+})
+
+describe('a list of entries', () => {
+  it('finds an entry whatever its case, and corrects the entry that was meant', async () => {
+    const urls = Array.from({ length: 12 }, (_, index) => `https://shop.example/Callback/${index}/`)
+    await open('apps/shop', {
+      store: memoryStore([{ policy: { ...APP_DOCUMENT.policy, returnUrlGuard: { mode: 'enforce', urls } } }]),
+    })
+    await page.getByPlaceholder('Filter 12 return URLs').fill('Callback/7')
+    await button('Remove https://shop.example/Callback/7/').waitFor()
+    expect(await button('Remove https://shop.example/Callback/8/').count()).toBe(0)
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('192.0.2.1/24\n2.0.2.1/24')
+    await field.press('Enter')
+    await button('Use 2.0.2.0/24').click()
+    await says('1 refused')
+    expect(await field.inputValue()).toBe('192.0.2.1/24\n2.0.2.0/24')
+    await end()
+  })
+})
