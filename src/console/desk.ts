@@ -10,7 +10,7 @@ import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
-import { assess, nextStepOf, stepsOf } from './steps.ts'
+import { assess, highestScoreOf, nextStepOf, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
@@ -84,6 +84,7 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     revision: stored.revision,
     policy,
     score,
+    highestScore: highestScoreOf(policy, keys),
     findings,
     steps: stepsOf(shown, keys, now),
     next: nextStepOf(shown, keys, now),
@@ -153,6 +154,7 @@ export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView
     ...draft,
     stale: draft.base !== stored.revision,
     score,
+    highestScore: highestScoreOf(draft.policy, stored.keys),
     findings,
     changes: changesInWords(policy, draft.policy),
   }

@@ -49,8 +49,12 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
 }
 
 /** Whether only pages call the app, as far as can be told: it has origins and no key, and nobody wants its requests signed. */
-const livesInBrowser = (policy: Policy, keys: readonly ListedKey[]): boolean =>
-  keys.length === 0 && hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
+const livesInBrowser = (policy: Policy, keys: readonly unknown[]): boolean =>
+  keys.length === 0 && mayLiveInBrowser(policy)
+
+/** Whether only pages call the app if it has no key. */
+export const mayLiveInBrowser = (policy: Policy): boolean =>
+  hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
 
 const hasActiveKey = (keys: readonly ListedKey[], now: number): boolean =>
   keys.some(({ notAfter }) => notAfter === undefined || (parseInstant(notAfter) ?? 0) > now)
@@ -73,7 +77,15 @@ function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name
   }
 }
 
-/** How good a policy is, and what could be better. */
+/** The score that an app can have: where only pages call it, the protections for servers are left out. */
+export function highestScoreOf(policy: Policy, keys: readonly unknown[]): number {
+  const isForPages = livesInBrowser(policy, keys)
+  return GUARD_NAMES.filter((name) => !isForPages || !isForServers(policy, name))
+    .map((name) => RULES[name].points)
+    .reduce((sum, points) => sum + points, 0)
+}
+
+/** What is to be known of a policy beside what it says. */
 export interface Assessment {
   readonly score: number
   /** What costs most first. */

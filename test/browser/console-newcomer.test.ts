@@ -154,11 +154,18 @@ describe('an app that only pages call', () => {
     await page
       .getByText('for apps whose servers send the requests: Server only, Address allow list')
       .waitFor()
+    await page.getByText('The score leaves out their 40 points').waitFor()
     await page.getByText('The API keys of this app, and its six protections').waitFor()
     expect(await page.getByText(/^Next:/).count()).toBe(0)
     expect(await page.getByText("Create a key for the app's servers").count()).toBe(0)
     await page.getByText('No ranges. Nothing is refused while this protection is off').waitFor()
     await end('app-of-pages')
+    const score = async (): Promise<string> =>
+      (await page.locator('.score').first().innerText()).replaceAll(/\s+/g, ' ')
+    expect(await score()).toBe('60 of 60')
+    await page.getByRole('link', { name: 'Apps' }).first().click()
+    await page.getByRole('row', { name: /Pages/ }).getByText('of 60').waitFor()
+    await end('apps-of-pages')
   })
 
   it('is led to keys again if its requests must be signed', async () => {

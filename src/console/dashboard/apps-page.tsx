@@ -99,7 +99,7 @@ function AppTable({ apps }: { apps: readonly AppRow[] }): JSX.Element {
                 <span class="id">{app.appId}</span>
               </th>
               <td>
-                <Score score={app.score} />
+                <Score score={app.score} highest={app.highestScore} />
               </td>
               <td class="wide-only">
                 <Modes app={app} />

@@ -104,6 +104,10 @@ const CALLERS: Readonly<Record<string, string>> = {
 export const evidenceOf = (name: string, value: unknown): string =>
   name === 'case' ? `judged as: ${CALLERS[String(value)] ?? String(value)}` : `${name}: ${String(value)}`
 
+/** `72`, or `48 of 60` where 100 is out of reach. */
+export const scoreWords = (score: number, highest: number): string =>
+  highest === 100 ? String(score) : `${score} of ${highest}`
+
 let times: Intl.DateTimeFormat | undefined
 
 export function timeOf(at: string): string {

@@ -20,7 +20,7 @@ import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { assess } from '../steps.ts'
+import { assess, highestScoreOf } from '../steps.ts'
 import { missingRights, verdictOf } from '../verdict.ts'
 import { changesInWords } from '../words.ts'
 
@@ -155,7 +155,9 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
     version: draft.version,
     revision: stored.revision,
     scoreBefore: assess(policy).score,
+    highestBefore: highestScoreOf(policy, stored.keys),
     scoreAfter: score,
+    highestAfter: highestScoreOf(draft.policy, stored.keys),
     changes: changesInWords(policy, draft.policy),
     verdict,
     findings,

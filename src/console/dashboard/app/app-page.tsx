@@ -58,7 +58,10 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
         <div class="title">
           <Heading title={shown.name ?? appId}>{shown.name ?? appId}</Heading>
           <span class="id">{appId}</span>
-          <Score score={app.draft?.score ?? app.score} />
+          <Score
+            score={app.draft?.score ?? app.score}
+            highest={app.draft?.highestScore ?? app.highestScore}
+          />
         </div>
         <nav class="tabs" aria-label="Sections of the app">
           {SECTIONS.filter(([name]) => name !== 'requests' || session.value?.offers.events).map(
@@ -118,7 +121,7 @@ function NextStep({ app }: { app: AppView }): JSX.Element | null {
       <p class="card next all">
         {open.length === 0
           ? 'Every protection is enforced. There is nothing left to turn on.'
-          : `Every protection for an app in the browser is enforced. The others are for apps whose servers send the requests: ${open.join(', ')}. The score counts them too.`}
+          : `Every protection for an app in the browser is enforced. The others are for apps whose servers send the requests: ${open.join(', ')}. The score leaves out their ${100 - (app.draft ?? app).highestScore} points.`}
       </p>
     )
   }

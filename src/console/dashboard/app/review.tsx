@@ -7,7 +7,7 @@ import { tell, tellRefusal } from '../message.ts'
 import { Prose } from '../prose.tsx'
 import { reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
-import { RIGHTS } from '../words.ts'
+import { RIGHTS, scoreWords } from '../words.ts'
 import { Changes } from './changes.tsx'
 import { rollBackTo } from './roll-back.tsx'
 
@@ -62,7 +62,7 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   }
   const { value } = review
   if (value === undefined) return <p class="quiet">Loading…</p>
-  const { scoreBefore, scoreAfter, changes, verdict, missing, conflict } = value
+  const { scoreBefore, highestBefore, scoreAfter, highestAfter, changes, verdict, missing, conflict } = value
   const blocked = missing.length > 0 && !may('break-glass')
   return (
     <>
@@ -71,7 +71,8 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
         <h2 id="changes-title">What changes</h2>
         <Changes changes={changes} />
         <p>
-          Score {scoreBefore} → <strong>{scoreAfter}</strong>
+          Score {scoreWords(scoreBefore, highestBefore)} →{' '}
+          <strong>{scoreWords(scoreAfter, highestAfter)}</strong>
           {scoreAfter < scoreBefore && '. This protects less than before.'}
         </p>
         <VerdictWords verdict={verdict} />
