@@ -225,6 +225,8 @@ export interface ProblemView {
   readonly missing?: readonly ConsoleRight[] | undefined
   readonly conflict?: ThreeWay | undefined
   readonly current?: DraftView | undefined
-  /** Expectations that the policy fails. */
+  /** Of the app whose stored policy is not valid. */
+  readonly revision?: number | undefined
+  /** Expectations that do not hold. */
   readonly failures?: readonly BrokenExpectation[] | undefined
 }

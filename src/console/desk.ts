@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { PolicyError, type RevisionConflict } from '../errors.ts'
+import { PolicyError, type PolicyIssue, type RevisionConflict } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -46,11 +46,35 @@ export interface FoundApp {
   readonly policy: Policy
 }
 
-/** @throws ConsoleProblem when there is no such app. */
-export async function findApp({ store }: Desk, appId: string): Promise<FoundApp> {
+/** @throws ConsoleProblem when there is no such app, or its policy is refused. */
+export async function findApp(desk: Desk, appId: string): Promise<FoundApp> {
+  const { stored, policy, issues } = await findStored(desk, appId)
+  if (policy === undefined)
+    throw new ConsoleProblem('STORED_POLICY_INVALID', { issues, revision: stored.revision })
+  return { stored, policy }
+}
+
+/**
+ * An app, also where its document is refused: somebody has written it past this version. Such an app admits nobody.
+ *
+ * @throws ConsoleProblem when there is no such app.
+ */
+export async function findStored(
+  { store }: Desk,
+  appId: string,
+): Promise<{
+  readonly stored: StoredApp
+  readonly policy: Policy | undefined
+  readonly issues?: readonly PolicyIssue[]
+}> {
   const stored = isAppId(appId) ? await store.read(appId) : undefined
   if (stored === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
-  return { stored, policy: parseOnce(stored.policy) }
+  try {
+    return { stored, policy: parseOnce(stored.policy) }
+  } catch (error) {
+    if (error instanceof PolicyError) return { stored, policy: undefined, issues: error.issues }
+    throw error
+  }
 }
 
 /**

@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { memoryStore, type ManagedPolicyStore } from 'portcullis'
+import { memoryStore, UnavailableError, type ManagedPolicyStore } from 'portcullis'
+import { redisStore } from 'portcullis/redis'
+import { createVault } from 'portcullis/vault'
 import { axeFindings } from '../support/axe.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { ALL_RIGHTS, APP_DOCUMENT, startConsole, tokenFor, type ConsoleServer } from '../support/console.ts'
+import { startRedis } from '../support/redis.ts'
 import { takePictures } from '../support/screenshots.ts'
 import { watchPages } from '../support/watched-pages.ts'
 
@@ -206,6 +210,83 @@ describe('a session that ends', () => {
     await page.getByLabel('Token').waitFor({ state: 'detached' })
     await addresses().waitFor()
     expect(await addresses().getByLabel('Add ranges').count()).toBe(0)
+    await end()
+  })
+})
+
+describe('a page of an app', () => {
+  it('whose stored policy is refused says why, and leads back to a revision that is good', async () => {
+    const redis = await startRedis()
+    const client = new Redis(redis.url)
+    try {
+      const store = redisStore(client, {
+        vault: createVault({ keys: [{ id: 'root', key: Buffer.alloc(32, 1) }] }),
+      })
+      await store.write(APP_DOCUMENT, 0)
+      await store.write({ policy: { ...APP_DOCUMENT.policy, name: 'Later' } }, 1)
+      // As another version would have written it.
+      const policy = JSON.stringify({ ...APP_DOCUMENT.policy, ipWhitelist: { ranges: ['10.0.0.1/8'] } })
+      await client.hset('portcullis:app:{shop}', 'policy', policy)
+      await open('apps/shop', { store, refusals: [409] })
+      await says('The stored policy of this app is not valid: ipWhitelist.mode')
+      await says('Servers cannot use this policy')
+      await page.getByRole('heading', { name: 'Revision 1' }).waitFor()
+      await page.getByText('Remove this app').waitFor()
+      await takePictures(page, 'stored-policy-refused', { colorScheme: 'light', width: 1280 })
+      expect(await axeFindings(page)).toEqual([])
+      await button('Roll back to revision 1').click()
+      await says('Revision 3 is in force')
+      await page.getByRole('heading', { name: 'Shop' }).waitFor()
+      await end()
+    } finally {
+      client.disconnect()
+      await redis.stop()
+    }
+  })
+
+  it('says so when somebody else removes the app', async () => {
+    await open('apps/shop', { refusals: [404] })
+    await addresses().waitFor()
+    await server.store.remove('shop', 1)
+    await addresses().getByText('Off', { exact: true }).click()
+    await page.getByRole('main').getByText('there is no app with this id').waitFor()
+    expect(await addresses().count()).toBe(0)
+    await page.getByRole('link', { name: 'Apps' }).last().click()
+    await says('No apps yet')
+    await end()
+  })
+
+  it('knows that a change is in force whose answer was lost, and offers to try again what failed', async () => {
+    const store = memoryStore([APP_DOCUMENT])
+    let fails = ''
+    await open('apps/shop', {
+      refusals: [503],
+      store: {
+        ...store,
+        async read(appId) {
+          if (fails === 'read') throw new UnavailableError('the store is away')
+          return store.read(appId)
+        },
+        async write(...given) {
+          const revision = await store.write(...given)
+          if (fails === 'write') throw new UnavailableError('the answer is lost')
+          return revision
+        },
+      },
+    })
+    await addRange('8.8.8.8')
+    fails = 'read'
+    await page.getByRole('link', { name: 'Review' }).last().click()
+    await page.getByRole('main').getByText('could not be reached').waitFor()
+    fails = ''
+    await button('Try again').click()
+    fails = 'write'
+    await button('Publish').click()
+    await says('Revision 2 is in force')
+    fails = ''
+    await button('Undo').click()
+    await says('Undone. Revision 3 restores revision 1')
+    expect(server.faults.splice(0)).toHaveLength(2)
     await end()
   })
 })

@@ -177,7 +177,7 @@ const SHORTEST_REASON = 20
 export async function noteFor(
   desk: Desk,
   { session }: Pick<Exchange, 'session'>,
-  [before, after]: readonly [Policy, Policy],
+  [before, after]: readonly [Policy | undefined, Policy],
   note: string | undefined,
 ): Promise<string | undefined> {
   const missing = missingRights(await verdictOf(desk, before, after), session.rights)
