@@ -248,7 +248,7 @@ describe('a page of an app', () => {
     await open('apps/shop', { refusals: [404] })
     await addresses().waitFor()
     await server.store.remove('shop', 1)
-    await addresses().getByText('Off', { exact: true }).click()
+    await addresses().getByRole('radio', { name: 'Off' }).click()
     await page.getByRole('main').getByText('there is no app with this id').waitFor()
     expect(await addresses().count()).toBe(0)
     await page.getByRole('link', { name: 'Apps' }).last().click()

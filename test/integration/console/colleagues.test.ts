@@ -71,6 +71,19 @@ describe('a draft', () => {
     expect(body).toEqual({ revision: 3, replaced: 2 })
     expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
   })
+
+  it('is out of date where a policy was published since, also where keys were changed behind it', async () => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: { ...APP, name: 'Better' } })
+    await server.store.write(allowing('10.0.0.0/9'), 1)
+    await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })
+    expect((await ada.ask('GET', 'apps/shop')).body.draft).toMatchObject({ base: 1, stale: true })
+    const { version, conflict } = (await ada.ask('GET', 'apps/shop/review')).body
+    expect(conflict.theirChanges).toMatchObject([{ path: 'ipWhitelist.ranges' }])
+    const { status } = await ada.ask('POST', 'apps/shop/publication', { version }, { 'if-match': '"3"' })
+    expect(status).toBe(412)
+  })
 })
 
 describe('an edit on a page that was shown before a colleague published', () => {
