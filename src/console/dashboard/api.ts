@@ -82,7 +82,7 @@ async function send<Answer>(
   }
 }
 
-/** Whoever was at work keeps the page, with what they have typed. */
+/** Keeps the page and what was typed on it. */
 function endSession(): void {
   if (session.value) hasEnded.value = true
   else session.value = null

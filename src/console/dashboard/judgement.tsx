@@ -8,7 +8,7 @@ import { tell, tellRefusal, wordsOf } from './message.ts'
 import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Scroll } from './shell/scroll.tsx'
-import { detailOf, titleOf } from './words.ts'
+import { detailOf, kindOf, titleOf } from './words.ts'
 
 /** A recorded request, judged again with the policy in force and with the draft. */
 export function Judgement({ requestId, operation }: { requestId: string; operation: string }): JSX.Element {
@@ -122,12 +122,10 @@ function Call({ call }: { call: JudgementView['call'] }): JSX.Element {
 
 function Decided({ decision }: { decision: NewDecision }): JSX.Element {
   if (decision === 'unknown') return <td class="quiet">not known</td>
-  const { effect, mode, code } = decision
+  const { code } = decision
   return (
     <td>
-      <span class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}>
-        {code}
-      </span>
+      <span class={`badge first ${kindOf(decision)}`}>{code}</span>
       <span class="quiet block">
         <Prose text={detailOf(decision)} />
       </span>

@@ -8,7 +8,7 @@ import { wordsOf } from './message.ts'
 import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Heading } from './shell/heading.tsx'
-import { detailOf, evidenceOf, timeOf, titleOf } from './words.ts'
+import { detailOf, evidenceOf, kindOf, timeOf, titleOf } from './words.ts'
 import { Scroll } from './shell/scroll.tsx'
 
 /** The record of one request. The `instance` of a refusal leads here. */
@@ -70,16 +70,12 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
               </thead>
               <tbody>
                 {operation.decisions.map((decision) => {
-                  const { guard, effect, mode, code, evidence } = decision
+                  const { guard, code, evidence } = decision
                   return (
                     <tr key={guard}>
                       <th scope="row">{titleOf(guard)}</th>
                       <td>
-                        <span
-                          class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}
-                        >
-                          {code}
-                        </span>
+                        <span class={`badge first ${kindOf(decision)}`}>{code}</span>
                         <span class="quiet block">
                           <Prose text={detailOf(decision)} />
                         </span>

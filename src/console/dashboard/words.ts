@@ -88,7 +88,25 @@ export function detailOf({
   return `${why}. ${effect === 'allow' && mode === 'report' ? 'Mode report.' : MODE_WORDS[mode]}`
 }
 
-/** The kinds of callers that `domainProtect` distinguishes. */
+/** How a decision looks: what is switched off has let nothing pass by its own judgement. */
+export const kindOf = ({
+  effect,
+  mode,
+}: {
+  readonly effect: 'allow' | 'deny'
+  readonly mode: Mode
+}): '' | 'good' | 'fair' | 'danger' => {
+  if (effect === 'allow') return mode === 'off' ? '' : 'good'
+  return mode === 'enforce' ? 'danger' : 'fair'
+}
+
+/** `Server only: maxAge` for `serverOnly.maxAge`. */
+export function placeOf(path: string): string {
+  const [section = '', ...members] = path.split('.')
+  return [titleOf(section), ...members].join(': ')
+}
+
+/** Which kind of caller `domainProtect` took the request for. */
 const CALLERS: Readonly<Record<string, string>> = {
   browser: 'a page in a browser',
   opaque: 'a page whose origin is hidden (null)',
@@ -132,7 +150,7 @@ export function fromNow(at: string): string {
     'second',
     1_000,
   ]
-  if (unit === 'second') return 'just now'
+  if (unit === 'second') return distance > 0 ? 'in less than a minute' : 'just now'
   relativeTimes ??= new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
   return relativeTimes.format(Math.round(distance / size), unit)
 }

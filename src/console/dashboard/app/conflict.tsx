@@ -1,6 +1,7 @@
 import type { JSX } from 'preact'
 import { editConflict, settle } from '../open-app.ts'
 import { Dialog } from '../shell/dialog.tsx'
+import { placeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
 
 /** Two people have changed one place: shows both, and asks which counts. */
@@ -11,8 +12,8 @@ export function ConflictDialog(): JSX.Element | null {
     <Dialog title="conflict-title" leave={() => void settle('theirs')}>
       <h2 id="conflict-title">{conflict.current?.author ?? 'Someone else'} changed the same setting</h2>
       <p>
-        You both changed {conflict.three.conflicts.join(', ') || 'the draft'}. Which change do you want to
-        keep?
+        You both changed {conflict.three.conflicts.map(placeOf).join(', ') || 'the draft'}. Which change do
+        you want to keep?
       </p>
       <div class="two">
         <section>

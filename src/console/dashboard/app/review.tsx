@@ -7,7 +7,7 @@ import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { Prose } from '../prose.tsx'
 import { openApp, reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
-import { RIGHTS, scoreWords } from '../words.ts'
+import { placeOf, RIGHTS, scoreWords } from '../words.ts'
 import { Changes } from './changes.tsx'
 import { rollBackTo } from './roll-back.tsx'
 
@@ -154,7 +154,7 @@ function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element 
         <ul>
           {sentences.map((sentence) => (
             <li key={sentence}>
-              <Prose text={sentence} />
+              <Prose text={`${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`} />
             </li>
           ))}
         </ul>
@@ -215,7 +215,7 @@ function Meanwhile({
         </section>
       </div>
       {conflict.conflicts.length > 0 && (
-        <p class="note danger">You both changed {conflict.conflicts.join(', ')}.</p>
+        <p class="note danger">You both changed {conflict.conflicts.map(placeOf).join(', ')}.</p>
       )}
       <div class="buttons">
         <button type="button" onClick={() => void take('theirs')}>

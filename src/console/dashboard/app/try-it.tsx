@@ -7,7 +7,7 @@ import { tell, wordsOf } from '../message.ts'
 import { edit } from '../open-app.ts'
 import { Prose } from '../prose.tsx'
 import { Scroll } from '../shell/scroll.tsx'
-import { GUARDS, titleOf } from '../words.ts'
+import { GUARDS, kindOf, titleOf } from '../words.ts'
 import { hasSignature, headersOf, readRequest, returnUrlIn } from './written-request.ts'
 
 interface Form {
@@ -302,7 +302,6 @@ const NO_ADDRESS = 'the request has no readable client address'
 
 function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
   const { effect, code, mode, detail } = decision
-  const kind = effect === 'allow' ? (mode === 'off' ? '' : 'good') : mode === 'enforce' ? 'danger' : 'fair'
   const words =
     effect === 'allow'
       ? mode === 'off'
@@ -313,7 +312,7 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
         : 'would be refused'
   return (
     <td class={isOther ? 'other' : ''}>
-      <span class={`badge first ${kind}`}>{words}</span>
+      <span class={`badge first ${kindOf(decision)}`}>{words}</span>
       {effect === 'deny' && <code class="block">{code}</code>}
       <span class="quiet block">
         <Prose text={detail} />

@@ -6,11 +6,11 @@ interface DialogProps {
   readonly title: string
   readonly children: ComponentChildren
   readonly class?: string
-  /** What to do when somebody leaves by Escape. Left out: nothing but its buttons leads out. */
+  /** Called when the user presses Escape. Left out: only the buttons close the dialog. */
   readonly leave?: (() => void) | undefined
 }
 
-/** A dialog that is open for as long as it is there. When it goes, the focus returns to where it was. */
+/** A dialog that is open while it is rendered. When it is removed, the focus returns to where it was. */
 export function Dialog({ title, children, leave, ...rest }: DialogProps): JSX.Element {
   const ref = useRef<HTMLDialogElement>(null)
   const isGone = useRef(false)

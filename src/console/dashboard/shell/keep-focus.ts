@@ -2,7 +2,7 @@
 const FOCUSABLE =
   'a[href], button:not(:disabled), input:not(:disabled), select:not(:disabled), textarea:not(:disabled), summary, [tabindex="0"]'
 
-/** Beyond these nobody looks for what comes next. */
+/** The search for the next element ends at these. */
 const BOUNDARY = 'section, article, main, dialog'
 
 interface Place {
@@ -12,8 +12,8 @@ interface Place {
 }
 
 /**
- * Moves the focus to what is next where what has it goes away: an entry that is removed, a key that is revoked, a draft that is
- * published. Otherwise whoever works by the keyboard would begin anew at the top of the page.
+ * Moves the focus to the next element if the focused one is removed: with an entry of a list, a key or a draft. Without this,
+ * keyboard users would start again at the top of the page.
  */
 export function keepFocus(root: Element): void {
   let path: readonly Place[] = []
@@ -46,7 +46,7 @@ function nextOf(path: readonly Place[]): HTMLElement | undefined {
   const kept = path.findIndex(({ element }) => element.isConnected)
   for (const [level, { element }] of path.entries()) {
     if (level < kept) continue
-    // A button that has gone leaves those beside it; an item of a list leaves the one that took its place.
+    // After a button: another one beside it. After an item of a list: the item that took its place.
     const from = level === 1 ? 0 : (path[level - 1]?.index ?? 0) + (level === kept ? 0 : 1)
     const children = [...element.children]
     const after = children.slice(from).flatMap(focusableIn)[0]
