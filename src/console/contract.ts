@@ -32,7 +32,7 @@ export interface AppRow {
   readonly revision: number
   /** Missing if the stored document is invalid. */
   readonly score?: number | undefined
-  /** What the score can be: 100, or less for an app that only pages call. */
+  /** The highest possible score: 100, or less for an app that only pages call. */
   readonly highestScore?: number | undefined
   readonly modes: Readonly<Partial<Record<GuardName, Mode>>>
   readonly hasDraft: boolean
@@ -104,7 +104,7 @@ export interface AppView {
   readonly revision: number
   readonly policy: Policy
   readonly score: number
-  /** What the score can be: 100, or less for an app that only pages call. */
+  /** The highest possible score: 100, or less for an app that only pages call. */
   readonly highestScore: number
   readonly findings: readonly PolicyFinding[]
   readonly steps: readonly Step[]
@@ -225,8 +225,8 @@ export interface ProblemView {
   readonly missing?: readonly ConsoleRight[] | undefined
   readonly conflict?: ThreeWay | undefined
   readonly current?: DraftView | undefined
-  /** Of the app whose stored policy is not valid. */
+  /** The revision of an app whose stored policy is not valid. */
   readonly revision?: number | undefined
-  /** Expectations that do not hold. */
+  /** Expectations that the policy fails. */
   readonly failures?: readonly BrokenExpectation[] | undefined
 }

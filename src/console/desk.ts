@@ -46,7 +46,7 @@ export interface FoundApp {
   readonly policy: Policy
 }
 
-/** @throws ConsoleProblem when there is no such app, or its policy is refused. */
+/** @throws ConsoleProblem if there is no such app, or if its stored policy is not valid. */
 export async function findApp(desk: Desk, appId: string): Promise<FoundApp> {
   const { stored, policy, issues } = await findStored(desk, appId)
   if (policy === undefined)
@@ -55,9 +55,9 @@ export async function findApp(desk: Desk, appId: string): Promise<FoundApp> {
 }
 
 /**
- * An app, also where its document is refused: somebody has written it past this version. Such an app admits nobody.
+ * Finds an app. Its policy is `undefined` if the stored document is not valid, for example if another version has written it.
  *
- * @throws ConsoleProblem when there is no such app.
+ * @throws ConsoleProblem if there is no such app.
  */
 export async function findStored(
   { store }: Desk,
@@ -137,7 +137,7 @@ export async function findWithDraft(
   return { app, draft: undefined }
 }
 
-/** A draft goes on where the policy that it began from is in force: what has changed since are keys, or it was changed back. */
+/** Moves a draft to the current revision if the policy is the same as at its base, for example if only keys were changed. */
 export async function onRevisionInForce(
   desk: Desk,
   draft: Draft,

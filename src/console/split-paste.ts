@@ -27,7 +27,7 @@ function unwrapped(piece: string): string {
   return piece.slice(start, end)
 }
 
-/** Whether a bracket at the end has no partner: a URL may end with one that has. */
+/** Whether a text ends with a bracket that it does not open. */
 const closesNothing = (text: string): boolean =>
   text.endsWith(')') && text.split(')').length > text.split('(').length
 

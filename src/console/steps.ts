@@ -52,7 +52,7 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
 const livesInBrowser = (policy: Policy, keys: readonly unknown[]): boolean =>
   keys.length === 0 && mayLiveInBrowser(policy)
 
-/** Whether only pages call the app if it has no key. */
+/** Whether only pages call the app, provided that it has no key. */
 export const mayLiveInBrowser = (policy: Policy): boolean =>
   hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
 
@@ -77,7 +77,7 @@ function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name
   }
 }
 
-/** The score that an app can have: where only pages call it, the protections for servers are left out. */
+/** The highest possible score of an app. If only pages call it, the protections for servers are left out. */
 export function highestScoreOf(policy: Policy, keys: readonly unknown[]): number {
   const isForPages = livesInBrowser(policy, keys)
   return GUARD_NAMES.filter((name) => !isForPages || !isForServers(policy, name))
@@ -85,7 +85,7 @@ export function highestScoreOf(policy: Policy, keys: readonly unknown[]): number
     .reduce((sum, points) => sum + points, 0)
 }
 
-/** What is to be known of a policy beside what it says. */
+/** How good a policy is, and what could be better. */
 export interface Assessment {
   readonly score: number
   /** What costs most first. */

@@ -5,7 +5,7 @@ import { GUARD_NAMES } from '../policy/sections.ts'
 import type { ConsoleRight, Verdict } from './contract.ts'
 import type { Desk } from './desk.ts'
 
-/** What it means for callers when one policy takes the place of another, or of none, with the named lists of the store. */
+/** What callers gain and lose if one policy replaces another or none, with the named lists of the store. */
 export async function verdictOf(
   { store, now }: Desk,
   before: Policy | undefined,

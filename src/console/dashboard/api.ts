@@ -5,10 +5,10 @@ import { place } from './route.ts'
 /** The signed-in user; `undefined` while unknown, `null` if nobody is signed in. */
 export const session = signal<SessionView | null | undefined>(undefined)
 
-/** Whether the session has ended while its user was at work. */
+/** Whether the session of the signed-in user has ended. */
 export const hasEnded = signal(false)
 
-/** How many requests run: shown as a bar at the top. */
+/** How many requests are in progress; shown as a bar at the top. */
 export const running = signal(0)
 
 const ROOT = new URL('./api/', document.baseURI)
@@ -31,10 +31,10 @@ interface Init {
   readonly revision?: number
 }
 
-/** The changes that are on their way. */
+/** Changes that are in progress. */
 const changes = new Map<string, Promise<unknown>>()
 
-/** Asks the API; rejects with {@link Refused}. A change that is on its way is not sent again: a double click is one click. */
+/** Calls the API; rejects with {@link Refused}. A change that is in progress is not sent again, for example on a double click. */
 export function ask<Answer>(
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,

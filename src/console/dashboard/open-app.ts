@@ -6,10 +6,10 @@ import { tellRefusal } from './message.ts'
 /** The app whose page is open. */
 export const openApp = signal<AppView | undefined>(undefined)
 
-/** Why the app of the page cannot be shown. */
+/** The reason why the app of the page cannot be shown. */
 export const loadProblem = signal<ProblemView | undefined>(undefined)
 
-/** An edit that contradicts the edit of somebody else. */
+/** An edit that conflicts with an edit by somebody else. */
 export const editConflict = signal<
   { readonly three: ThreeWay; readonly current: DraftView | undefined } | undefined
 >(undefined)
@@ -42,7 +42,7 @@ export function load(appId: string): Promise<void> {
       const { problem } = error
       batch(() => {
         loadProblem.value = problem
-        // What is gone is no longer shown; what cannot be reached just now is.
+        // An app that was removed is no longer shown. If the server cannot be reached, the page stays.
         if (openApp.value?.appId === appId && isGone(problem)) openApp.value = undefined
       })
       if (!isGone(problem)) throw error

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact'
 
-/** A score of those that the app can have, as a number and a bar. */
+/** A score as a number and a bar, relative to the highest possible score of the app. */
 export function Score({
   score,
   highest = 100,

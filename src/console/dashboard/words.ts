@@ -88,7 +88,7 @@ export function detailOf({
   return `${why}. ${effect === 'allow' && mode === 'report' ? 'Mode report.' : MODE_WORDS[mode]}`
 }
 
-/** How a decision looks: what is switched off has let nothing pass by its own judgement. */
+/** The look of a decision. A protection that is off is not shown as good. */
 export const kindOf = ({
   effect,
   mode,
@@ -106,7 +106,7 @@ export function placeOf(path: string): string {
   return [titleOf(section), ...members].join(': ')
 }
 
-/** Which kind of caller `domainProtect` took the request for. */
+/** The kinds of callers that `domainProtect` distinguishes. */
 const CALLERS: Readonly<Record<string, string>> = {
   browser: 'a page in a browser',
   opaque: 'a page whose origin is hidden (null)',
@@ -122,7 +122,7 @@ const CALLERS: Readonly<Record<string, string>> = {
 export const evidenceOf = (name: string, value: unknown): string =>
   name === 'case' ? `judged as: ${CALLERS[String(value)] ?? String(value)}` : `${name}: ${String(value)}`
 
-/** `72`, or `48 of 60` where 100 is out of reach. */
+/** `72`, or `48 of 60` if the highest possible score is 60. */
 export const scoreWords = (score: number, highest: number): string =>
   highest === 100 ? String(score) : `${score} of ${highest}`
 

@@ -162,7 +162,7 @@ async function rowOf(
     return mode === undefined ? [] : [[name, mode]]
   })
   const { score } = assess(policy)
-  // The list has no keys, and few apps are asked for theirs.
+  // The list has no keys. They are read only if they make a difference.
   const keys = mayLiveInBrowser(policy) ? await store.keys(appId) : []
   return {
     appId,

@@ -97,13 +97,13 @@ function judgeEntries(
   }
 }
 
-/** A return URL as a policy has it: one that is copied from a policy may be `{ "exact": … }` already. */
+/** A return URL as a policy has it. One that is copied from a policy can have the form `{ "exact": … }`. */
 function writtenUrl(text: string, exact: boolean): unknown {
   if (text.startsWith('{')) {
     try {
       return JSON.parse(text)
     } catch {
-      // The parser of the policy says what is wrong with it.
+      // The policy parser refuses it.
     }
   }
   return exact ? { exact: text } : text

@@ -29,7 +29,7 @@ const SECTIONS = [
 ] as const
 
 export function AppPage({ appId, section }: { appId: string; section: string }): JSX.Element {
-  // Where it cannot be shown, `loadProblem` says why.
+  // If the app cannot be shown, `loadProblem` has the reason.
   const show = (): Promise<void> => load(appId).catch(() => undefined)
   useEffect(() => {
     openApp.value = undefined
@@ -82,7 +82,7 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
   )
 }
 
-/** An app that is on its way, or that cannot be shown: why, and what leads on from there. */
+/** An app that is being loaded, or that cannot be shown: the reason, and what the user can do. */
 function NotShown({
   appId,
   problem,

@@ -4,7 +4,7 @@ import { Dialog } from '../shell/dialog.tsx'
 import { placeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
 
-/** Two people have changed one place: shows both, and asks which counts. */
+/** Two people have changed the same place. Shows both changes, and asks which one to keep. */
 export function ConflictDialog(): JSX.Element | null {
   const conflict = editConflict.value
   if (conflict === undefined) return null

@@ -18,7 +18,7 @@ export function History({ app }: { app: Pick<AppView, 'appId' | 'revision'> }): 
       const page = await ask<HistoryView>('GET', appPath(app.appId, `/history${query}`))
       rows.value = before === undefined ? page.rows : [...rows.value, ...page.rows]
       next.value = page.next
-      // Somebody has published, or removed the app, since the page was shown.
+      // Somebody has published or removed the app since the page was loaded.
       if (before === undefined && page.rows[0]?.revision !== app.revision) await reload()
     } catch (error) {
       tellRefusal(error)

@@ -179,7 +179,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           correct={(wrong, right) => {
             const entries = verdicts.value?.entries ?? []
             const texts = entries.map((entry) => (entry === wrong ? right : entry.text))
-            // An entry with a comma or a space in it comes from a JSON array, and is one only in such an array.
+            // Only a JSON array can have entries with commas or spaces.
             text.value = texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
             void judge(text.value)
           }}

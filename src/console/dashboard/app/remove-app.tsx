@@ -5,7 +5,7 @@ import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
 import { goTo } from '../route.ts'
 
-/** Removes the app. Whoever does it types its id. */
+/** Removes the app. The user must type its id. */
 export function RemoveApp({
   app: { appId, revision },
 }: {

@@ -55,7 +55,7 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
     } catch (error) {
       tellRefusal(error)
       await reload()
-      // The store may have taken it, and the answer may be lost.
+      // The store may have written the policy although the answer was an error.
       const { appId, policy, revision, draft } = openApp.value ?? {}
       const isDone = appId === app.appId && draft === undefined && revision === value.revision + 1
       if (isDone && isSame(policy, app.draft?.policy)) tellOf({ revision, replaced: value.revision })

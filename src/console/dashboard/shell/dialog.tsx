@@ -32,11 +32,11 @@ export function Dialog({ title, children, leave, ...rest }: DialogProps): JSX.El
         leave?.()
       }}
       onClose={() => {
-        // A browser may close without asking.
+        // The browser may close the dialog without `cancel`.
         if (!isGone.current) leave?.()
       }}
       onKeyDown={(event) => {
-        // It does so at the second Escape, whatever `cancel` says.
+        // On the second Escape, a browser closes a dialog even if `cancel` is prevented.
         if (event.key === 'Escape' && leave === undefined) event.preventDefault()
       }}
     >

@@ -1,4 +1,4 @@
-/** What can have the focus. */
+/** Elements that can have the focus. */
 const FOCUSABLE =
   'a[href], button:not(:disabled), input:not(:disabled), select:not(:disabled), textarea:not(:disabled), summary, [tabindex="0"]'
 
@@ -7,7 +7,7 @@ const BOUNDARY = 'section, article, main, dialog'
 
 interface Place {
   readonly element: Element
-  /** Among its siblings. */
+  /** Its index among its siblings. */
   readonly index: number
 }
 
@@ -46,7 +46,7 @@ function nextOf(path: readonly Place[]): HTMLElement | undefined {
   const kept = path.findIndex(({ element }) => element.isConnected)
   for (const [level, { element }] of path.entries()) {
     if (level < kept) continue
-    // After a button: another one beside it. After an item of a list: the item that took its place.
+    // After a removed button, the first element of its group. After a removed item, the item at the same index.
     const from = level === 1 ? 0 : (path[level - 1]?.index ?? 0) + (level === kept ? 0 : 1)
     const children = [...element.children]
     const after = children.slice(from).flatMap(focusableIn)[0]

@@ -50,7 +50,7 @@ export function Palette(): JSX.Element {
   const mayBeRequest =
     session.value?.offers.events === true && may('look-at-personal-data') && REQUEST_ID.test(text.value)
   const close = (): void => dialog.current?.close()
-  /** Enter may come ahead of the answer: an app that is still looked for comes before a request. */
+  /** Waits for the search, because the user may press Enter before its answer. Prefers an app to a request. */
   const choose = async (): Promise<void> => {
     await searching.current
     const [app] = apps.value ?? []

@@ -15,7 +15,7 @@ import { Palette } from './palette.tsx'
 import { SignIn, SignInAgain } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // What was said of one page says nothing of the next; what was said on the way here is read here. An offer stays with its app.
+  // A message of one page is not shown on the next, except one from just before the change of pages, or one with `Undo`.
   useSignalEffect(() => {
     const [kind, appId] = place.value
     const { at = 0, action } = message.peek() ?? {}

@@ -19,7 +19,7 @@ export function SignIn(): JSX.Element {
   )
 }
 
-/** Over the page of somebody whose session has ended. The page stays as it is, and nobody sees it. */
+/** Covers the page of a user whose session has ended. The page is kept. */
 export function SignInAgain(): JSX.Element {
   return (
     <Dialog title="again-title" class="opaque">
