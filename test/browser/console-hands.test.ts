@@ -291,6 +291,27 @@ describe('a page of an app', () => {
   })
 })
 
+describe('requests that are followed', () => {
+  it('count in the chart as they come, and are told apart by the second', async () => {
+    await open('apps/shop/requests')
+    await says('No requests recorded yet')
+    await button('Follow live').click()
+    await says('Following: nothing new yet')
+    for (const _ of [1, 2, 3]) await fetch(new URL('/auth', server.url))
+    await says('Following: 3 new')
+    expect(await page.locator('.legend').innerText()).toMatch(
+      /0 passed\s+0 would have been refused\s+3 refused/,
+    )
+    expect(await page.locator('tbody a').allInnerTexts()).toEqual(
+      Array(3).fill(expect.stringMatching(/^\d+:\d\d:\d\d.[AP]M$/)),
+    )
+    await button('Refresh').click()
+    await page.waitForTimeout(300)
+    expect(await page.locator('.legend').innerText()).toContain('3 refused')
+    await end()
+  })
+})
+
 describe('the palette', () => {
   it('waits for what it looks for, and says where nothing is found', async () => {
     await open('apps')

@@ -71,7 +71,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
         </table>
       </Scroll>
       {missing.length > 0 && (
-        <ul class="entries">
+        <ul class="entries whole">
           {missing.map((entry) => (
             <li key={entry.list}>
               <span class="grow">

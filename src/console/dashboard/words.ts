@@ -135,6 +135,15 @@ export function timeOf(at: string): string {
   return times.format(new Date(at))
 }
 
+let clocks: Intl.DateTimeFormat | undefined
+
+/** `10:26:05 PM` within the last day, otherwise as `timeOf`. */
+export function clockOf(at: string): string {
+  if (!(Date.now() - Date.parse(at) < 86_400_000)) return timeOf(at)
+  clocks ??= new Intl.DateTimeFormat('en', { timeStyle: 'medium' })
+  return clocks.format(new Date(at))
+}
+
 const UNITS = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
