@@ -312,6 +312,30 @@ describe('requests that are followed', () => {
   })
 })
 
+describe('names and entries that turn the text around', () => {
+  it('turn no more than themselves, and a name that nobody sees is the ID', async () => {
+    const named = (appId: string, name: string) => ({ policy: { ...APP_DOCUMENT.policy, appId, name } })
+    await open('', { store: memoryStore([named('blank', ' \u200b\u0000'), named('turned', 'ab\u202Ecd')]) })
+    await page.getByRole('link', { name: 'blank', exact: true }).click()
+    await page.getByRole('heading', { name: 'blank' }).waitFor()
+    const field = page.getByRole('article', { name: /^Return URLs/ }).getByLabel('Add return URLs')
+    await field.fill('https://shop.example/\u202Eelpmaxe')
+    await field.press('Enter')
+    const verdict = page.getByRole('list', { name: 'Verdicts' }).getByRole('listitem')
+    const code = await verdict.locator('code').first().boundingBox()
+    const badge = await verdict.getByText('refused', { exact: true }).boundingBox()
+    expect(badge?.x ?? 0).toBeGreaterThan((code?.x ?? 0) + (code?.width ?? 0) - 1)
+    await page.goto(`${server.url}/#/`)
+    await page.getByRole('row', { name: /turned/ }).waitFor()
+    expect(
+      await page.evaluate<string>(
+        "getComputedStyle(document.querySelector('tbody tr:last-child a')).unicodeBidi",
+      ),
+    ).toBe('isolate')
+    await end()
+  })
+})
+
 describe('the palette', () => {
   it('waits for what it looks for, and says where nothing is found', async () => {
     await open('apps')

@@ -62,6 +62,10 @@ export const OLDER_LEFT_OUT = 'Only the newest requests are counted; older ones 
 export const titleOf = (section: string): string =>
   GUARDS.find(({ name }) => name === section)?.title ?? OTHERS[section] ?? section
 
+/** The display name of an app, or its id if the name has nothing to see. */
+export const nameOf = (appId: string, name: string | undefined): string =>
+  name === undefined || /^[\p{Z}\p{C}]*$/u.test(name) ? appId : name
+
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 

@@ -8,7 +8,7 @@ import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
 import { Score } from '../score.tsx'
 import { Heading } from '../shell/heading.tsx'
-import { count, GUARDS, titleOf } from '../words.ts'
+import { count, GUARDS, nameOf, titleOf } from '../words.ts'
 import { may, session } from '../api.ts'
 import { ConflictDialog } from './conflict.tsx'
 import { DraftBar } from './draft-bar.tsx'
@@ -50,7 +50,7 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
           <a href={linkTo()}>Apps</a>
         </p>
         <div class="title">
-          <Heading title={shown.name ?? appId}>{shown.name ?? appId}</Heading>
+          <Heading title={nameOf(appId, shown.name)}>{nameOf(appId, shown.name)}</Heading>
           <span class="id">{appId}</span>
           <Score
             score={app.draft?.score ?? app.score}

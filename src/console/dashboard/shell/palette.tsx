@@ -5,6 +5,7 @@ import type { AppRow, AppRows } from '../../contract.ts'
 import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { goTo, linkTo } from '../route.ts'
+import { nameOf } from '../words.ts'
 
 /** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
@@ -89,7 +90,7 @@ export function Palette(): JSX.Element {
           {apps.value?.map(({ appId, name }) => (
             <li key={appId}>
               <a href={linkTo('apps', appId)} onClick={close}>
-                {name ?? appId} <span class="id">{appId}</span>
+                <bdi>{nameOf(appId, name)}</bdi> <span class="id">{appId}</span>
               </a>
             </li>
           ))}
