@@ -10,6 +10,7 @@ import { RegionsPage } from '../regions-page.tsx'
 import { RequestPage } from '../request-page.tsx'
 import { linkTo, place } from '../route.ts'
 import { RIGHTS } from '../words.ts'
+import { Heading } from './heading.tsx'
 import { MessageBar } from './message-bar.tsx'
 import { Palette } from './palette.tsx'
 import { SignIn, SignInAgain } from './sign-in.tsx'
@@ -73,7 +74,7 @@ function Page(): JSX.Element {
   if (first === 'requests' && appId !== undefined) return <RequestPage requestId={appId} />
   return (
     <main class="page">
-      <h1>Page not found</h1>
+      <Heading>Page not found</Heading>
       <p>
         <a href={linkTo()}>Back to all apps</a>
       </p>
