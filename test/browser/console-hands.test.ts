@@ -16,7 +16,7 @@ let browser: Browser
 let server: ConsoleServer
 let context: BrowserContext
 let page: Page
-/** What no page may do. */
+/** Errors of pages. */
 let wrong: string[]
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ afterEach(async () => {
   if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
 })
 
-/** A store that takes as long to write as one at the other end of a country. */
+/** A store with slow writes. */
 function slowStore(): ManagedPolicyStore {
   const store = memoryStore([APP_DOCUMENT])
   return {
@@ -64,7 +64,7 @@ const button = (name: string | RegExp) => page.getByRole('button', { name })
 const says = (text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor()
 const addresses = () => page.getByRole('article', { name: /^Address allow list/ })
 
-/** What has the focus, by its label or its text. */
+/** The label or text of the focused element. */
 const focused = (): Promise<string> =>
   page.evaluate<string>(`(({ ariaLabel, id, textContent, localName }) =>
     localName === 'body' ? 'nothing' : ariaLabel ?? (id || textContent))(document.activeElement)`)
@@ -85,7 +85,7 @@ async function end(): Promise<void> {
 }
 
 describe('a double click', () => {
-  it('publishes once, says so, and offers to undo it', async () => {
+  it('publishes once, reports it, and offers to undo it', async () => {
     await open('apps/shop', { store: slowStore() })
     await addRange('8.8.8.8')
     await page.getByRole('link', { name: 'Review' }).last().click()
@@ -138,7 +138,7 @@ describe('the offer to undo', () => {
 })
 
 describe('the focus', () => {
-  it('goes to what is next where what had it goes away', async () => {
+  it('moves to the next element if the focused one is removed', async () => {
     await open('apps/shop')
     await addRange('8.8.8.8')
     await addRange('8.8.4.4')
@@ -162,7 +162,7 @@ describe('the focus', () => {
     await end()
   })
 
-  it('goes back to the button that has opened a dialog', async () => {
+  it('returns to the button that opened a dialog', async () => {
     await open('apps/shop')
     await button('New key').focus()
     await page.keyboard.press('Enter')
@@ -200,7 +200,7 @@ describe('a session that ends', () => {
     await end()
   })
 
-  it('shows nothing of the page to somebody else who signs in', async () => {
+  it('loads the page again if another user signs in', async () => {
     await open('apps/shop', { refusals: [401] })
     await addresses().getByLabel('Add ranges').fill('8.8.8.8')
     await context.clearCookies()
@@ -215,7 +215,7 @@ describe('a session that ends', () => {
 })
 
 describe('a page of an app', () => {
-  it('whose stored policy is refused says why, and leads back to a revision that is good', async () => {
+  it('shows why a stored policy is not valid, and rolls back to a valid revision', async () => {
     const redis = await startRedis()
     const client = new Redis(redis.url)
     try {
@@ -244,7 +244,7 @@ describe('a page of an app', () => {
     }
   })
 
-  it('says so when somebody else removes the app', async () => {
+  it('shows that somebody else has removed the app', async () => {
     await open('apps/shop', { refusals: [404] })
     await addresses().waitFor()
     await server.store.remove('shop', 1)
@@ -256,7 +256,7 @@ describe('a page of an app', () => {
     await end()
   })
 
-  it('knows that a change is in force whose answer was lost, and offers to try again what failed', async () => {
+  it('reports a published change even if its answer was an error, and offers to retry a failed read', async () => {
     const store = memoryStore([APP_DOCUMENT])
     let fails = ''
     await open('apps/shop', {
@@ -292,7 +292,7 @@ describe('a page of an app', () => {
 })
 
 describe('requests that are followed', () => {
-  it('count in the chart as they come, and are told apart by the second', async () => {
+  it('are counted in the chart, and have a time with seconds', async () => {
     await open('apps/shop/requests')
     await says('No requests recorded yet')
     await button('Follow live').click()
@@ -312,8 +312,8 @@ describe('requests that are followed', () => {
   })
 })
 
-describe('names and entries that turn the text around', () => {
-  it('turn no more than themselves, and a name that nobody sees is the ID', async () => {
+describe('names and entries with invisible characters', () => {
+  it('do not change the direction of other text, and a blank name is shown as the ID', async () => {
     const named = (appId: string, name: string) => ({ policy: { ...APP_DOCUMENT.policy, appId, name } })
     await open('', { store: memoryStore([named('blank', ' \u200b\u0000'), named('turned', 'ab\u202Ecd')]) })
     await page.getByRole('link', { name: 'blank', exact: true }).click()
@@ -337,7 +337,7 @@ describe('names and entries that turn the text around', () => {
 })
 
 describe('the palette', () => {
-  it('waits for what it looks for, and says where nothing is found', async () => {
+  it('waits for its search, and says if it finds nothing', async () => {
     await open('apps')
     await page.keyboard.press('Control+k')
     await page.keyboard.type('shop')

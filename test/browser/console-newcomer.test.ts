@@ -233,7 +233,7 @@ describe('what the console says', () => {
     expect([await axeFindings(page), wrong]).toEqual([[], []])
   })
 
-  it('shows no decisions for what was done in the console', async () => {
+  it('shows no decisions for a console action', async () => {
     await open('apps/shop')
     const saved = page.waitForResponse((answer) => answer.request().method() === 'PUT')
     const addresses = page.getByRole('article', { name: /^Address allow list/ })

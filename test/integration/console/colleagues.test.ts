@@ -53,7 +53,7 @@ describe('a rollback', () => {
 })
 
 describe('a draft', () => {
-  it('is not out of date where keys were changed since, and nothing else', async () => {
+  it('is not out of date if only keys were changed', async () => {
     server = await startConsole()
     const ada = await server.signIn()
     const policy = { ...APP, name: 'Better' }
@@ -72,7 +72,7 @@ describe('a draft', () => {
     expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
   })
 
-  it('is out of date where a policy was published since, also where keys were changed behind it', async () => {
+  it('is out of date if a policy was published, even if keys were changed after that', async () => {
     server = await startConsole()
     const ada = await server.signIn()
     await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: { ...APP, name: 'Better' } })
@@ -86,7 +86,7 @@ describe('a draft', () => {
   })
 })
 
-describe('an edit on a page that was shown before a colleague published', () => {
+describe('an edit on a page that was loaded before a colleague published', () => {
   const edit = async (maxAge: number) => {
     server = await startConsole()
     const ada = await server.signIn()

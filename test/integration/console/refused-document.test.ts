@@ -18,7 +18,7 @@ beforeEach(async () => {
   await store.write(APP_DOCUMENT, 0)
   await store.write({ policy: { ...APP, name: 'Later' } }, 1)
   server = await startConsole({ store })
-  // As another version would have written it.
+  // As another version may have written it.
   const policy = JSON.stringify({ ...APP, ipWhitelist: { mode: 'enforce', ranges: ['10.0.0.1/8'] } })
   await client.hset('portcullis:app:{shop}', 'policy', policy)
 })
@@ -29,8 +29,8 @@ afterEach(async () => {
 })
 afterAll(() => redis?.stop())
 
-describe('an app whose stored policy is refused', () => {
-  it('is named as such, with what is wrong and its revision', async () => {
+describe('an app whose stored policy is not valid', () => {
+  it('is reported with its issues and its revision', async () => {
     const ada = await server.signIn()
     for (const path of ['apps/shop', 'apps/shop/keys', 'apps/shop/traffic']) {
       const { status, body } = await ada.ask('GET', path)
@@ -41,7 +41,7 @@ describe('an app whose stored policy is refused', () => {
     expect((await ada.ask('GET', 'apps/shop/history')).body.rows).toHaveLength(2)
   })
 
-  it('is repaired by a rollback or by a whole policy, for which it counts as an app that admits nobody', async () => {
+  it('is repaired by a rollback or by a policy, which need the right to widen', async () => {
     const back = { 'if-match': '"2"' }
     for (const [rights, status] of [
       ['narrow', 403],

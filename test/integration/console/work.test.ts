@@ -355,7 +355,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await view()).draft).toBeUndefined()
     })
 
-    it('pasted return URLs keep their brackets, and exact ones stay exact', async () => {
+    it('pasted return URLs keep their parentheses, and exact ones stay exact', async () => {
       const judge = async (text: string): Promise<unknown> => {
         const asked = { list: 'returnUrlGuard.urls', text }
         const { body } = await ada.ask('POST', 'apps/shop/entries', asked)
@@ -381,7 +381,7 @@ for (const [name, open] of Object.entries(STORES)) {
       ])
     })
 
-    it('a request that is tried is judged by what is in force and by the draft', async () => {
+    it('a trial request is judged by the published policy and by the draft', async () => {
       await edit('ipWhitelist', { ranges: ['192.0.2.0/24'] })
       const { body } = await ada.ask('POST', 'apps/shop/trial', {
         url: 'https://gateway.example/',
