@@ -32,6 +32,8 @@ export interface AppRow {
   readonly revision: number
   /** Missing if the stored document is invalid. */
   readonly score?: number | undefined
+  /** The highest possible score: 100, or less for an app that only pages call. */
+  readonly highestScore?: number | undefined
   readonly modes: Readonly<Partial<Record<GuardName, Mode>>>
   readonly hasDraft: boolean
 }
@@ -92,6 +94,7 @@ export interface DraftView {
   readonly author: string
   readonly at: string
   readonly score: number
+  readonly highestScore: number
   readonly findings: readonly PolicyFinding[]
   readonly changes: readonly Change[]
 }
@@ -101,6 +104,8 @@ export interface AppView {
   readonly revision: number
   readonly policy: Policy
   readonly score: number
+  /** The highest possible score: 100, or less for an app that only pages call. */
+  readonly highestScore: number
   readonly findings: readonly PolicyFinding[]
   readonly steps: readonly Step[]
   readonly next?: NextStep | undefined
@@ -124,7 +129,9 @@ export interface Review {
   readonly version: string
   readonly revision: number
   readonly scoreBefore: number
+  readonly highestBefore: number
   readonly scoreAfter: number
+  readonly highestAfter: number
   readonly changes: readonly Change[]
   readonly verdict: Verdict
   readonly findings: readonly PolicyFinding[]
@@ -218,6 +225,8 @@ export interface ProblemView {
   readonly missing?: readonly ConsoleRight[] | undefined
   readonly conflict?: ThreeWay | undefined
   readonly current?: DraftView | undefined
+  /** The revision of an app whose stored policy is not valid. */
+  readonly revision?: number | undefined
   /** Expectations that the policy fails. */
   readonly failures?: readonly BrokenExpectation[] | undefined
 }

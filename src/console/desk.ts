@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { PolicyError, type RevisionConflict } from '../errors.ts'
+import { PolicyError, type PolicyIssue, type RevisionConflict } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -10,7 +10,7 @@ import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
-import { assess, nextStepOf, stepsOf } from './steps.ts'
+import { assess, highestScoreOf, nextStepOf, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
@@ -46,11 +46,35 @@ export interface FoundApp {
   readonly policy: Policy
 }
 
-/** @throws ConsoleProblem when there is no such app. */
-export async function findApp({ store }: Desk, appId: string): Promise<FoundApp> {
+/** @throws ConsoleProblem if there is no such app, or if its stored policy is not valid. */
+export async function findApp(desk: Desk, appId: string): Promise<FoundApp> {
+  const { stored, policy, issues } = await findStored(desk, appId)
+  if (policy === undefined)
+    throw new ConsoleProblem('STORED_POLICY_INVALID', { issues, revision: stored.revision })
+  return { stored, policy }
+}
+
+/**
+ * Finds an app. Its policy is `undefined` if the stored document is not valid, for example if another version has written it.
+ *
+ * @throws ConsoleProblem if there is no such app.
+ */
+export async function findStored(
+  { store }: Desk,
+  appId: string,
+): Promise<{
+  readonly stored: StoredApp
+  readonly policy: Policy | undefined
+  readonly issues?: readonly PolicyIssue[]
+}> {
   const stored = isAppId(appId) ? await store.read(appId) : undefined
   if (stored === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
-  return { stored, policy: parseOnce(stored.policy) }
+  try {
+    return { stored, policy: parseOnce(stored.policy) }
+  } catch (error) {
+    if (error instanceof PolicyError) return { stored, policy: undefined, issues: error.issues }
+    throw error
+  }
 }
 
 /**
@@ -84,6 +108,7 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     revision: stored.revision,
     policy,
     score,
+    highestScore: highestScoreOf(policy, keys),
     findings,
     steps: stepsOf(shown, keys, now),
     next: nextStepOf(shown, keys, now),
@@ -106,9 +131,22 @@ export async function findWithDraft(
   const { stored, policy } = app
   // A store may answer with an older revision than it has. What begins from a later one was not published.
   if (draft === undefined || draft.base >= stored.revision) return { app, draft }
-  if (changesInWords(policy, draft.policy).length > 0) return { app, draft }
+  if (changesInWords(policy, draft.policy).length > 0)
+    return { app, draft: await onRevisionInForce(desk, draft, app) }
   await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
   return { app, draft: undefined }
+}
+
+/** Moves a draft to the current revision if the policy is the same as at its base, for example if only keys were changed. */
+export async function onRevisionInForce(
+  desk: Desk,
+  draft: Draft,
+  { stored, policy }: FoundApp,
+): Promise<Draft> {
+  if (draft.base >= stored.revision) return draft
+  const began = await policyAt(desk, policy.appId, draft.base)
+  const isSame = began !== undefined && changesInWords(began, policy).length === 0
+  return isSame ? { ...draft, base: stored.revision } : draft
 }
 
 /** Ends the draft of an app that was removed. If somebody has made the app again meanwhile, the draft may be theirs, and stays. */
@@ -140,6 +178,7 @@ export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView
     ...draft,
     stale: draft.base !== stored.revision,
     score,
+    highestScore: highestScoreOf(draft.policy, stored.keys),
     findings,
     changes: changesInWords(policy, draft.policy),
   }

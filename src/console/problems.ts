@@ -14,6 +14,7 @@ export const CONSOLE_PROBLEMS = {
   REVISION_STALE: { status: 412, title: 'Someone else has changed it in the meantime' },
   CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },
   UNSUPPORTED_CONTENT: { status: 415, title: 'The content must be JSON' },
+  STORED_POLICY_INVALID: { status: 409, title: 'The stored policy of this app is not valid' },
   DOCUMENT_REFUSED: { status: 422, title: 'The input is refused' },
   EXPECTATION_FAILED: { status: 422, title: 'The policy fails one of its own expectations' },
   REVISION_REQUIRED: { status: 428, title: 'If-Match is required' },

@@ -16,15 +16,20 @@ export function splitPaste(text: string): string[] {
 }
 
 const OPENING = '"\'`<('
-const CLOSING = '"\'`>)'
+const CLOSING = '"\'`>'
 
 /** A piece without its quotes and brackets. */
 function unwrapped(piece: string): string {
   let [start, end] = [0, piece.length]
   while (start < end && OPENING.includes(piece[start] ?? '')) start += 1
-  while (end > start && CLOSING.includes(piece[end - 1] ?? '')) end -= 1
+  while (end > start && (CLOSING.includes(piece[end - 1] ?? '') || closesNothing(piece.slice(start, end))))
+    end -= 1
   return piece.slice(start, end)
 }
+
+/** Whether a text ends with a bracket that it does not open. */
+const closesNothing = (text: string): boolean =>
+  text.endsWith(')') && text.split(')').length > text.split('(').length
 
 function arrayOf(text: string): string[] | undefined {
   try {

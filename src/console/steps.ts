@@ -49,8 +49,12 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
 }
 
 /** Whether only pages call the app, as far as can be told: it has origins and no key, and nobody wants its requests signed. */
-const livesInBrowser = (policy: Policy, keys: readonly ListedKey[]): boolean =>
-  keys.length === 0 && hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
+const livesInBrowser = (policy: Policy, keys: readonly unknown[]): boolean =>
+  keys.length === 0 && mayLiveInBrowser(policy)
+
+/** Whether only pages call the app, provided that it has no key. */
+export const mayLiveInBrowser = (policy: Policy): boolean =>
+  hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
 
 const hasActiveKey = (keys: readonly ListedKey[], now: number): boolean =>
   keys.some(
@@ -75,6 +79,14 @@ function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name
     default:
       return true
   }
+}
+
+/** The highest possible score of an app. If only pages call it, the protections for servers are left out. */
+export function highestScoreOf(policy: Policy, keys: readonly unknown[]): number {
+  const isForPages = livesInBrowser(policy, keys)
+  return GUARD_NAMES.filter((name) => !isForPages || !isForServers(policy, name))
+    .map((name) => RULES[name].points)
+    .reduce((sum, points) => sum + points, 0)
 }
 
 /** How good a policy is, and what could be better. */

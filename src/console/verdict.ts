@@ -5,14 +5,18 @@ import { GUARD_NAMES } from '../policy/sections.ts'
 import type { ConsoleRight, Verdict } from './contract.ts'
 import type { Desk } from './desk.ts'
 
-/** What callers gain and lose if one policy replaces another, with the named lists of the store. */
-export async function verdictOf({ store, now }: Desk, before: Policy, after: Policy): Promise<Verdict> {
+/** What callers gain and lose if one policy replaces another or none, with the named lists of the store. */
+export async function verdictOf(
+  { store, now }: Desk,
+  before: Policy | undefined,
+  after: Policy,
+): Promise<Verdict> {
   const { readList } = store
   const lists = readList && ((name: string) => readList.call(store, name))
   try {
     const { verdict, protections } = await compareStoredPolicies(before, after, { lists, now: now() })
     const witnesses = GUARD_NAMES.flatMap((name) => [protections[name].gained, protections[name].lost])
-    const given = givenAway(before, after)
+    const given = before === undefined ? [] : givenAway(before, after)
     return {
       narrows: verdict === 'narrower' || verdict === 'both',
       widens: verdict === 'wider' || verdict === 'both' || given.length > 0,

@@ -5,6 +5,9 @@ import { place } from './route.ts'
 /** The signed-in user; `undefined` while unknown, `null` if nobody is signed in. */
 export const session = signal<SessionView | null | undefined>(undefined)
 
+/** Whether the session of the signed-in user has ended. */
+export const hasEnded = signal(false)
+
 /** How many requests are in progress; shown as a bar at the top. */
 export const running = signal(0)
 
@@ -26,39 +29,63 @@ export const urlOf = (path: string): URL => new URL(path, ROOT)
 interface Init {
   readonly body?: unknown
   readonly revision?: number
-  readonly signal?: AbortSignal
 }
 
-/** Calls the API; rejects with {@link Refused}. */
-export async function ask<Answer>(
+/** Changes that are in progress. */
+const changes = new Map<string, Promise<unknown>>()
+
+/** Calls the API; rejects with {@link Refused}. A change that is in progress is not sent again, for example on a double click. */
+export function ask<Answer>(
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
-  { body, revision, signal: abort }: Init = {},
+  { body, revision }: Init = {},
 ): Promise<Answer> {
+  const content = body === undefined ? undefined : JSON.stringify(body)
+  if (method === 'GET') return send<Answer>(method, path, content, revision)
+  const key = `${method} ${path} ${revision} ${content}`
+  const known = changes.get(key) as Promise<Answer> | undefined
+  if (known !== undefined) return known
+  const sent = send<Answer>(method, path, content, revision).finally(() => changes.delete(key))
+  changes.set(key, sent)
+  return sent
+}
+
+async function send<Answer>(
+  method: string,
+  path: string,
+  content: string | undefined,
+  revision: number | undefined,
+): Promise<Answer> {
+  const asking = session.value
   running.value += 1
   try {
     const response = await fetch(new URL(path, ROOT), {
       method,
       credentials: 'same-origin',
-      ...(abort && { signal: abort }),
       headers: {
-        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(content !== undefined && { 'content-type': 'application/json' }),
         ...(method !== 'GET' && session.value && { 'x-csrf-token': session.value.csrf }),
         ...(revision !== undefined && { 'if-match': `"${revision}"` }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(content !== undefined && { body: content }),
     })
     const text = await response.text()
     const answer: unknown = text === '' ? undefined : parse(text)
     if (response.ok) return answer as Answer
-    if (response.status === 401 && path !== 'session') session.value = null
+    if (response.status === 401 && path !== 'session' && session.value === asking) endSession()
     throw new Refused((answer as ProblemView | undefined) ?? unknownProblem(response.status))
   } catch (error) {
-    if (error instanceof Refused || (error as Error).name === 'AbortError') throw error
+    if (error instanceof Refused) throw error
     throw new Refused({ ...unknownProblem(0), title: 'The server could not be reached' })
   } finally {
     running.value -= 1
   }
+}
+
+/** Keeps the page and what was typed on it. */
+function endSession(): void {
+  if (session.value) hasEnded.value = true
+  else session.value = null
 }
 
 function parse(text: string): unknown {
@@ -99,11 +126,13 @@ export async function signIn(token: string): Promise<void> {
   await ask('POST', 'session', { body: { token } })
   // Read again, because the user is not signed in if the browser rejected the cookie.
   session.value = await ask<SessionView | null>('GET', 'session')
+  hasEnded.value = false
 }
 
 export async function signOut(): Promise<void> {
   await ask('DELETE', 'session').catch(() => undefined)
   session.value = null
+  hasEnded.value = false
 }
 
 export const may = (...rights: SessionView['rights'][number][]): boolean =>

@@ -7,7 +7,7 @@ import { tellRefusal, wordsOf } from './message.ts'
 import { goTo, linkTo } from './route.ts'
 import { Score } from './score.tsx'
 import { Heading } from './shell/heading.tsx'
-import { GUARDS } from './words.ts'
+import { GUARDS, nameOf } from './words.ts'
 
 export function AppsPage(): JSX.Element {
   const page = useSignal<AppRows | undefined>(takeFirstApps())
@@ -94,12 +94,12 @@ function AppTable({ apps }: { apps: readonly AppRow[] }): JSX.Element {
           {apps.map((app) => (
             <tr key={app.appId}>
               <th scope="row">
-                <a href={linkTo('apps', app.appId)}>{app.name ?? app.appId}</a>
+                <a href={linkTo('apps', app.appId)}>{nameOf(app.appId, app.name)}</a>
                 {app.hasDraft && <span class="badge">draft</span>}
                 <span class="id">{app.appId}</span>
               </th>
               <td>
-                <Score score={app.score} />
+                <Score score={app.score} highest={app.highestScore} />
               </td>
               <td class="wide-only">
                 <Modes app={app} />

@@ -8,7 +8,7 @@ import { tell, tellRefusal, wordsOf } from './message.ts'
 import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Scroll } from './shell/scroll.tsx'
-import { detailOf, titleOf } from './words.ts'
+import { detailOf, kindOf, titleOf } from './words.ts'
 
 /** A recorded request, judged again with the policy in force and with the draft. */
 export function Judgement({ requestId, operation }: { requestId: string; operation: string }): JSX.Element {
@@ -71,7 +71,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
         </table>
       </Scroll>
       {missing.length > 0 && (
-        <ul class="entries">
+        <ul class="entries whole">
           {missing.map((entry) => (
             <li key={entry.list}>
               <span class="grow">
@@ -122,12 +122,10 @@ function Call({ call }: { call: JudgementView['call'] }): JSX.Element {
 
 function Decided({ decision }: { decision: NewDecision }): JSX.Element {
   if (decision === 'unknown') return <td class="quiet">not known</td>
-  const { effect, mode, code } = decision
+  const { code } = decision
   return (
     <td>
-      <span class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}>
-        {code}
-      </span>
+      <span class={`badge first ${kindOf(decision)}`}>{code}</span>
       <span class="quiet block">
         <Prose text={detailOf(decision)} />
       </span>
@@ -143,7 +141,10 @@ async function add(appId: string, { list, entry }: MissingEntry): Promise<void> 
     const before = app.draft?.policy ?? app.policy
     const own = (before as unknown as Record<string, Record<string, readonly unknown[]> | undefined>)[section]
     const added = list === 'returnUrlGuard.urls' ? { exact: entry } : entry
-    const policy = { ...before, [section]: { ...own, [member]: [...(own?.[member] ?? []), added] } } as Policy
+    const entries = own?.[member] ?? []
+    const isThere = entries.some((one) => JSON.stringify(one) === JSON.stringify(added))
+    const after = isThere ? entries : [...entries, added]
+    const policy = { ...before, [section]: { ...own, [member]: after } } as Policy
     await ask('PUT', appPath(appId, '/draft'), {
       body: { ...(app.draft && { version: app.draft.version }), before, policy },
     })

@@ -7,7 +7,14 @@ export interface Message {
   readonly text: string
   /** When it was shown, in milliseconds since the epoch. */
   readonly at: number
-  readonly action?: { readonly label: string; run(): void } | undefined
+  readonly action?:
+    | {
+        readonly label: string
+        /** The message stays on the pages of this app. */
+        readonly appId: string
+        run(): void
+      }
+    | undefined
 }
 
 /** What was done last, or why it was refused. Shown until the next message, or until it is closed. */
@@ -23,7 +30,8 @@ export function tellRefusal(error: unknown): void {
 
 export function wordsOf(error: unknown): string {
   if (!(error instanceof Refused)) return error instanceof Error ? error.message : 'Something went wrong'
-  const { title, detail, issues = [], missing = [], failures = [] } = error.problem
+  const { code, title, detail, issues = [], missing = [], failures = [] } = error.problem
+  if (code === 'SIGNED_OUT') return 'Your session had ended. Try again.'
   const [failure] = failures
   if (failure !== undefined)
     return `${title}: “${failure.name}” expects ${failure.expected}, and gets ${failure.got}. ${failure.reason}`

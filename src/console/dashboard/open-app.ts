@@ -1,10 +1,13 @@
 import { batch, signal } from '@preact/signals'
-import type { AppView, Policy, ThreeWay, DraftView } from '../contract.ts'
+import type { AppView, Policy, ProblemView, ThreeWay, DraftView } from '../contract.ts'
 import { appPath, ask, Refused } from './api.ts'
 import { tellRefusal } from './message.ts'
 
 /** The app whose page is open. */
 export const openApp = signal<AppView | undefined>(undefined)
+
+/** The reason why the app of the page cannot be shown. */
+export const loadProblem = signal<ProblemView | undefined>(undefined)
 
 /** An edit that conflicts with an edit by somebody else. */
 export const editConflict = signal<
@@ -27,13 +30,27 @@ const viewOf = (appId: string): Promise<AppView> => ask<AppView>('GET', appPath(
 
 export function load(appId: string): Promise<void> {
   return inTurn(async () => {
-    const view = await viewOf(appId)
-    batch(() => {
-      openApp.value = view
-      editConflict.value = undefined
-    })
+    try {
+      const view = await viewOf(appId)
+      batch(() => {
+        openApp.value = view
+        loadProblem.value = undefined
+        editConflict.value = undefined
+      })
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      const { problem } = error
+      batch(() => {
+        loadProblem.value = problem
+        // An app that was removed is no longer shown. If the server cannot be reached, the page stays.
+        if (openApp.value?.appId === appId && isGone(problem)) openApp.value = undefined
+      })
+      if (!isGone(problem)) throw error
+    }
   })
 }
+
+const isGone = ({ code }: ProblemView): boolean => code === 'NOT_FOUND' || code === 'STORED_POLICY_INVALID'
 
 export async function reload(): Promise<void> {
   const { appId } = openApp.value ?? {}
@@ -85,7 +102,9 @@ async function put(
     if (isOpen()) openApp.value = view ?? (await viewOf(appId))
     return true
   } catch (error) {
-    const { conflict, current } = error instanceof Refused ? error.problem : {}
+    const problem = error instanceof Refused ? error.problem : undefined
+    const { conflict, current } = problem ?? {}
+    if (problem !== undefined && isGone(problem)) void reload()
     if (conflict === undefined || !isOpen()) tellRefusal(error)
     else editConflict.value = { three: conflict, current }
     return false

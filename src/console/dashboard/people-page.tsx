@@ -1,14 +1,35 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import type { AccessReportView } from '../contract.ts'
-import { ask } from './api.ts'
+import { ask, may, session } from './api.ts'
 import { wordsOf } from './message.ts'
 import { Heading } from './shell/heading.tsx'
 import { Scroll } from './shell/scroll.tsx'
 import { count, timeOf } from './words.ts'
 
-/** A report for a person about who has read their data. */
+/** Access reports, as far as the console offers them to the user. */
 export function PeoplePage(): JSX.Element {
+  const isOffered = session.value?.offers.reports === true
+  if (isOffered && may('look-at-personal-data')) return <ReportForm />
+  return (
+    <main class="page">
+      <Heading>Access report</Heading>
+      <p class="card">
+        {isOffered ? (
+          'You do not have the right to view personal data.'
+        ) : (
+          <>
+            This console does not create access reports, because it was created without the option{' '}
+            <code>accessReport</code>.
+          </>
+        )}
+      </p>
+    </main>
+  )
+}
+
+/** A report for a person about who has read their data. */
+function ReportForm(): JSX.Element {
   const person = useSignal('')
   const purpose = useSignal('')
   const report = useSignal<AccessReportView | undefined>(undefined)

@@ -8,8 +8,10 @@ import { wordsOf } from './message.ts'
 import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Heading } from './shell/heading.tsx'
-import { detailOf, evidenceOf, timeOf, titleOf } from './words.ts'
+import { detailOf, evidenceOf, kindOf, timeOf, titleOf } from './words.ts'
 import { Scroll } from './shell/scroll.tsx'
+
+type OperationDecisions = Extract<RequestView['events'][number], { kind: 'operation' }>['decisions']
 
 /** The record of one request. The `instance` of a refusal leads here. */
 export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
@@ -53,50 +55,11 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
             {operation.revision !== undefined && ` · revision ${operation.revision}`}
             {operation.purpose !== undefined && ` · ${operation.purpose}`}
           </p>
-          <p class="quiet">
-            The record keeps the route instead of the full path, because a path may contain personal data.{' '}
-            {session.value?.offers.judgements
-              ? 'What else was recorded of the call is shown below.'
-              : 'Origin, address and return URL are kept only if the server is set up with a key for judging again.'}
-          </p>
-          <Scroll label="Decisions">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Protection</th>
-                  <th scope="col">Decision</th>
-                  <th scope="col">Evidence</th>
-                </tr>
-              </thead>
-              <tbody>
-                {operation.decisions.map((decision) => {
-                  const { guard, effect, mode, code, evidence } = decision
-                  return (
-                    <tr key={guard}>
-                      <th scope="row">{titleOf(guard)}</th>
-                      <td>
-                        <span
-                          class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}
-                        >
-                          {code}
-                        </span>
-                        <span class="quiet block">
-                          <Prose text={detailOf(decision)} />
-                        </span>
-                      </td>
-                      <td>
-                        {Object.entries(evidence).map(([name, value]) => (
-                          <code key={name} class="block">
-                            {evidenceOf(name, value)}
-                          </code>
-                        ))}
-                      </td>
-                    </tr>
-                  )
-                })}
-              </tbody>
-            </table>
-          </Scroll>
+          {operation.decisions.length === 0 ? (
+            <p>No guard judged this request.</p>
+          ) : (
+            <Decisions decisions={operation.decisions} />
+          )}
         </section>
       )}
       {operation?.appId !== undefined &&
@@ -116,5 +79,52 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
         </section>
       )}
     </main>
+  )
+}
+
+function Decisions({ decisions }: { decisions: OperationDecisions }): JSX.Element {
+  return (
+    <>
+      <p class="quiet">
+        The record keeps the route instead of the full path, because a path may contain personal data.{' '}
+        {session.value?.offers.judgements
+          ? 'What else was recorded of the call is shown below.'
+          : 'Origin, address and return URL are kept only if the server is set up with a key for judging again.'}
+      </p>
+      <Scroll label="Decisions">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Protection</th>
+              <th scope="col">Decision</th>
+              <th scope="col">Evidence</th>
+            </tr>
+          </thead>
+          <tbody>
+            {decisions.map((decision) => {
+              const { guard, code, evidence } = decision
+              return (
+                <tr key={guard}>
+                  <th scope="row">{titleOf(guard)}</th>
+                  <td>
+                    <span class={`badge first ${kindOf(decision)}`}>{code}</span>
+                    <span class="quiet block">
+                      <Prose text={detailOf(decision)} />
+                    </span>
+                  </td>
+                  <td>
+                    {Object.entries(evidence).map(([name, value]) => (
+                      <code key={name} class="block">
+                        {evidenceOf(name, value)}
+                      </code>
+                    ))}
+                  </td>
+                </tr>
+              )
+            })}
+          </tbody>
+        </table>
+      </Scroll>
+    </>
   )
 }

@@ -1,17 +1,24 @@
 import type { JSX } from 'preact'
 
-/** A score from 0 to 100, as a number and a bar. */
-export function Score({ score }: { score: number | undefined }): JSX.Element {
+/** A score as a number and a bar, relative to the highest possible score of the app. */
+export function Score({
+  score,
+  highest = 100,
+}: {
+  score: number | undefined
+  highest: number | undefined
+}): JSX.Element {
   if (score === undefined) return <span class="badge danger">unreadable</span>
-  const kind = score >= 80 ? 'good' : score >= 50 ? 'fair' : 'poor'
+  const share = Math.floor((score * 100) / highest)
+  const kind = share >= 80 ? 'good' : share >= 50 ? 'fair' : 'poor'
   return (
     <span class={`score ${kind}`}>
       <svg viewBox="0 0 100 8" class="bar" preserveAspectRatio="none" aria-hidden="true">
         <rect width="100" height="8" rx="4" class="track" />
-        <rect width={Math.max(score, 2)} height="8" rx="4" class="fill" />
+        <rect width={Math.max(share, 2)} height="8" rx="4" class="fill" />
       </svg>
       <span class="number">{score}</span>
-      <span class="hidden"> out of 100</span>
+      {highest === 100 ? <span class="hidden"> out of 100</span> : <span class="quiet">of {highest}</span>}
     </span>
   )
 }

@@ -62,6 +62,10 @@ export const OLDER_LEFT_OUT = 'Only the newest requests are counted; older ones 
 export const titleOf = (section: string): string =>
   GUARDS.find(({ name }) => name === section)?.title ?? OTHERS[section] ?? section
 
+/** The display name of an app, or its id if the name has nothing to see. */
+export const nameOf = (appId: string, name: string | undefined): string =>
+  name === undefined || /^[\p{Z}\p{C}]*$/u.test(name) ? appId : name
+
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 
@@ -88,6 +92,24 @@ export function detailOf({
   return `${why}. ${effect === 'allow' && mode === 'report' ? 'Mode report.' : MODE_WORDS[mode]}`
 }
 
+/** The look of a decision. A protection that is off is not shown as good. */
+export const kindOf = ({
+  effect,
+  mode,
+}: {
+  readonly effect: 'allow' | 'deny'
+  readonly mode: Mode
+}): '' | 'good' | 'fair' | 'danger' => {
+  if (effect === 'allow') return mode === 'off' ? '' : 'good'
+  return mode === 'enforce' ? 'danger' : 'fair'
+}
+
+/** `Server only: maxAge` for `serverOnly.maxAge`. */
+export function placeOf(path: string): string {
+  const [section = '', ...members] = path.split('.')
+  return [titleOf(section), ...members].join(': ')
+}
+
 /** The kinds of callers that `domainProtect` distinguishes. */
 const CALLERS: Readonly<Record<string, string>> = {
   browser: 'a page in a browser',
@@ -104,6 +126,10 @@ const CALLERS: Readonly<Record<string, string>> = {
 export const evidenceOf = (name: string, value: unknown): string =>
   name === 'case' ? `judged as: ${CALLERS[String(value)] ?? String(value)}` : `${name}: ${String(value)}`
 
+/** `72`, or `48 of 60` if the highest possible score is 60. */
+export const scoreWords = (score: number, highest: number): string =>
+  highest === 100 ? String(score) : `${score} of ${highest}`
+
 let times: Intl.DateTimeFormat | undefined
 
 export function timeOf(at: string): string {
@@ -111,6 +137,15 @@ export function timeOf(at: string): string {
   // Created on first use: the first page shows no time, and creating it is slow.
   times ??= new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
   return times.format(new Date(at))
+}
+
+let clocks: Intl.DateTimeFormat | undefined
+
+/** `10:26:05 PM` within the last day, otherwise as `timeOf`. */
+export function clockOf(at: string): string {
+  if (!(Date.now() - Date.parse(at) < 86_400_000)) return timeOf(at)
+  clocks ??= new Intl.DateTimeFormat('en', { timeStyle: 'medium' })
+  return clocks.format(new Date(at))
 }
 
 const UNITS = [
@@ -128,7 +163,7 @@ export function fromNow(at: string): string {
     'second',
     1_000,
   ]
-  if (unit === 'second') return 'just now'
+  if (unit === 'second') return distance > 0 ? 'in less than a minute' : 'just now'
   relativeTimes ??= new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
   return relativeTimes.format(Math.round(distance / size), unit)
 }

@@ -11,7 +11,7 @@ import { revisionToMatch, tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { assess } from '../steps.ts'
+import { assess, highestScoreOf, mayLiveInBrowser } from '../steps.ts'
 
 /** A new app admits nobody, because no signature is valid without a key. */
 const NEW_APP = {
@@ -144,7 +144,10 @@ async function rowsOf(
   return { apps: rows, ...(next !== undefined && { next }) }
 }
 
-async function rowOf({ drafts }: Desk, { appId, revision, policy: document }: ListedApp): Promise<AppRow> {
+async function rowOf(
+  { drafts, store }: Desk,
+  { appId, revision, policy: document }: ListedApp,
+): Promise<AppRow> {
   const hasDraft = (await drafts.find(appId)) !== undefined
   let policy: Policy
   try {
@@ -159,11 +162,14 @@ async function rowOf({ drafts }: Desk, { appId, revision, policy: document }: Li
     return mode === undefined ? [] : [[name, mode]]
   })
   const { score } = assess(policy)
+  // The list has no keys. They are read only if they make a difference.
+  const keys = mayLiveInBrowser(policy) ? await store.keys(appId) : []
   return {
     appId,
     name: policy.name,
     revision,
     score,
+    highestScore: highestScoreOf(policy, keys ?? []),
     modes: Object.fromEntries(modes) as AppRow['modes'],
     hasDraft,
   }

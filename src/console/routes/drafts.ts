@@ -8,6 +8,7 @@ import {
   afterwards,
   findApp,
   findWithDraft,
+  onRevisionInForce,
   policyAt,
   staleProblem,
   threeWay,
@@ -19,7 +20,7 @@ import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { assess } from '../steps.ts'
+import { assess, highestScoreOf } from '../steps.ts'
 import { missingRights, verdictOf } from '../verdict.ts'
 import { changesInWords } from '../words.ts'
 
@@ -143,8 +144,10 @@ async function draftOf(desk: Desk, appId: string, version?: string): Promise<Dra
 }
 
 async function review(desk: Desk, appId: string, rights: Exchange['session']['rights']): Promise<Review> {
-  const draft = await draftOf(desk, appId)
-  const { stored, policy } = await findApp(desk, appId)
+  const found = await draftOf(desk, appId)
+  const app = await findApp(desk, appId)
+  const { stored, policy } = app
+  const draft = await onRevisionInForce(desk, found, app)
   const verdict = await verdictOf(desk, policy, draft.policy)
   const stale = draft.base !== stored.revision
   const { score, findings } = assess(draft.policy)
@@ -152,7 +155,9 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
     version: draft.version,
     revision: stored.revision,
     scoreBefore: assess(policy).score,
+    highestBefore: highestScoreOf(policy, stored.keys),
     scoreAfter: score,
+    highestAfter: highestScoreOf(draft.policy, stored.keys),
     changes: changesInWords(policy, draft.policy),
     verdict,
     findings,
@@ -172,7 +177,7 @@ const SHORTEST_REASON = 20
 export async function noteFor(
   desk: Desk,
   { session }: Pick<Exchange, 'session'>,
-  [before, after]: readonly [Policy, Policy],
+  [before, after]: readonly [Policy | undefined, Policy],
   note: string | undefined,
 ): Promise<string | undefined> {
   const missing = missingRights(await verdictOf(desk, before, after), session.rights)
@@ -192,8 +197,10 @@ async function publish(
   const { params, body, session } = exchange
   const { appId = '' } = params
   const replaces = revisionToMatch(exchange)
-  const draft = await draftOf(desk, appId, body.version)
-  const { stored, policy } = await findApp(desk, appId)
+  const found = await draftOf(desk, appId, body.version)
+  const app = await findApp(desk, appId)
+  const { stored, policy } = app
+  const draft = await onRevisionInForce(desk, found, app)
   if (stored.revision !== replaces || draft.base !== stored.revision) {
     const conflict = threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy)
     throw new ConsoleProblem('REVISION_STALE', { conflict })

@@ -62,8 +62,7 @@ function judgeEntries(
     appId: 'judged',
     [section]: { mode: 'enforce', [member]: entries },
   })
-  const written = (text: string): unknown =>
-    exact && list === 'returnUrlGuard.urls' ? { exact: text } : text
+  const written = (text: string): unknown => (list === 'returnUrlGuard.urls' ? writtenUrl(text, exact) : text)
   const refusals = refusalsOf(documentOf(pieces.map(written)), list)
   const good = pieces.map((text, index) => ({ text, index })).filter(({ index }) => !refusals.has(index))
   const findings = findingsOf(
@@ -77,7 +76,8 @@ function judgeEntries(
       ...found,
       message: found.message.replace(/`(?:\w+\.)?(\w+)\[(\d+)\]`/g, (whole, name: string, index: string) => {
         if (name !== member) return whole
-        const entry = there[Number(index)] ?? good[Number(index) - there.length]?.text
+        const other = good[Number(index) - there.length]?.text
+        const entry = there[Number(index)] ?? (other === undefined ? undefined : written(other))
         return entry === undefined ? whole : `\`${wordsOf(entry)}\``
       }),
     }
@@ -95,6 +95,18 @@ function judgeEntries(
     good: verdicts.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful').length,
     refused: refusals.size,
   }
+}
+
+/** A return URL as a policy has it. One that is copied from a policy can have the form `{ "exact": … }`. */
+function writtenUrl(text: string, exact: boolean): unknown {
+  if (text.startsWith('{')) {
+    try {
+      return JSON.parse(text)
+    } catch {
+      // The policy parser refuses it.
+    }
+  }
+  return exact ? { exact: text } : text
 }
 
 function wordsOf(entry: unknown): string {

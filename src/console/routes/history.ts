@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { AppRevision } from '../../store/contract.ts'
 import type { Change, HistoryRow, HistoryView } from '../contract.ts'
-import { findApp, parseOnce, policyAt, threeWay, type Desk } from '../desk.ts'
+import { findStored, parseOnce, policyAt, threeWay, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { numberIn, pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -42,14 +42,14 @@ export function historyRoutes(desk: Desk): Route[] {
         const replaces = revisionToMatch(exchange)
         const [target, { stored, policy }] = await Promise.all([
           policyAt(desk, appId, body.to),
-          findApp(desk, appId),
+          findStored(desk, appId),
         ])
         if (target === undefined)
           throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not have this revision' })
         // The verdict compares with the current revision, so that is the one to replace.
         if (stored.revision !== replaces) {
-          const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
-          throw new ConsoleProblem('REVISION_STALE', { conflict })
+          const base = await policyAt(desk, appId, replaces)
+          throw new ConsoleProblem('REVISION_STALE', policy && { conflict: threeWay(base, policy, target) })
         }
         const given = body.note === '' ? undefined : body.note
         // A reason must come from a person, not from the default note.

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { findApp, policyAt, threeWay, withoutOldDraft, type Desk } from '../desk.ts'
+import { findStored, policyAt, threeWay, withoutOldDraft, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
@@ -64,10 +64,10 @@ async function replacePolicy(
   replaces: number,
 ): Promise<number> {
   const { appId } = wanted
-  const { stored, policy } = await findApp(desk, appId)
+  const { stored, policy } = await findStored(desk, appId)
   if (stored.revision !== replaces) {
-    const conflict = threeWay(await policyAt(desk, appId, replaces), policy, wanted)
-    throw new ConsoleProblem('REVISION_STALE', { conflict })
+    const base = await policyAt(desk, appId, replaces)
+    throw new ConsoleProblem('REVISION_STALE', policy && { conflict: threeWay(base, policy, wanted) })
   }
   const note = await noteFor(desk, exchange, [policy, wanted], whyOf(exchange))
   return writeOver(desk, appId, wanted, replaces, { author: exchange.session.name, note })

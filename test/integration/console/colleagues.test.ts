@@ -52,6 +52,40 @@ describe('a rollback', () => {
   })
 })
 
+describe('a draft', () => {
+  it('is not out of date if only keys were changed', async () => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    const policy = { ...APP, name: 'Better' }
+    await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy })
+    await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })
+    expect((await ada.ask('GET', 'apps/shop')).body.draft).toMatchObject({ base: 2, stale: false })
+    const review = (await ada.ask('GET', 'apps/shop/review')).body
+    expect([review.revision, review.conflict]).toEqual([2, undefined])
+    const { body } = await ada.ask(
+      'POST',
+      'apps/shop/publication',
+      { version: review.version },
+      { 'if-match': '"2"' },
+    )
+    expect(body).toEqual({ revision: 3, replaced: 2 })
+    expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
+  })
+
+  it('is out of date if a policy was published, even if keys were changed after that', async () => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: { ...APP, name: 'Better' } })
+    await server.store.write(allowing('10.0.0.0/9'), 1)
+    await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })
+    expect((await ada.ask('GET', 'apps/shop')).body.draft).toMatchObject({ base: 1, stale: true })
+    const { version, conflict } = (await ada.ask('GET', 'apps/shop/review')).body
+    expect(conflict.theirChanges).toMatchObject([{ path: 'ipWhitelist.ranges' }])
+    const { status } = await ada.ask('POST', 'apps/shop/publication', { version }, { 'if-match': '"3"' })
+    expect(status).toBe(412)
+  })
+})
+
 describe('an edit on a page that was loaded before a colleague published', () => {
   const edit = async (maxAge: number) => {
     server = await startConsole()

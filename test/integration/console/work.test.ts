@@ -355,6 +355,32 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await view()).draft).toBeUndefined()
     })
 
+    it('pasted return URLs keep their parentheses, and exact ones stay exact', async () => {
+      const judge = async (text: string): Promise<unknown> => {
+        const asked = { list: 'returnUrlGuard.urls', text }
+        const { body } = await ada.ask('POST', 'apps/shop/entries', asked)
+        return body.entries.map(({ canonical }: { canonical?: unknown }) => canonical)
+      }
+      const url = 'https://shop.example/done_(a)'
+      expect(await judge(url)).toEqual([url])
+      expect(await judge(`<${url}>\n(https://shop.example/b/) ("${url}")`)).toEqual([
+        url,
+        'https://shop.example/b/',
+        url,
+      ])
+      const exact = { exact: 'https://shop.example/done?a=1' }
+      expect(await judge(JSON.stringify(['https://shop.example/a/', exact], undefined, 2))).toEqual([
+        'https://shop.example/a/',
+        exact,
+      ])
+      expect(await judge(JSON.stringify(exact))).toEqual([exact])
+      expect(await judge('[{"exact":1}, {"exact":"https://shop.example/","more":1}, {}]')).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ])
+    })
+
     it('a trial request is judged by the published policy and by the draft', async () => {
       await edit('ipWhitelist', { ranges: ['192.0.2.0/24'] })
       const { body } = await ada.ask('POST', 'apps/shop/trial', {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { nextStepOf, stepsOf } from '../../../src/console/steps.ts'
+import { highestScoreOf, nextStepOf, stepsOf } from '../../../src/console/steps.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import type { ListedKey } from '../../../src/store/contract.ts'
 
@@ -20,6 +20,20 @@ const policyWith = (sections: object): ReturnType<typeof parsePolicy> =>
     auditAccess: { mode: 'enforce' },
     ...sections,
   })
+
+describe('the highest score of an app', () => {
+  const OFF = { mode: 'off' }
+  it.each([
+    ['that only pages call leaves out what is for servers', { serverOnly: OFF, ipWhitelist: OFF }, [], 60],
+    ['of pages with an allow list counts the list', { serverOnly: OFF }, [], 80],
+    ['with a key counts everything', { serverOnly: OFF, ipWhitelist: OFF }, [KEY], 100],
+    ['with an ended key counts everything', { serverOnly: OFF, ipWhitelist: OFF }, [ENDED], 100],
+    ['without origins counts everything', { serverOnly: OFF, domainProtect: OFF }, [], 100],
+    ['whose requests are to be signed counts everything', {}, [], 100],
+  ] as const)('%s', (_title, sections, keys, highest) => {
+    expect(highestScoreOf(policyWith(sections), keys)).toBe(highest)
+  })
+})
 
 describe('the protection that comes next', () => {
   it.each([

@@ -1,14 +1,14 @@
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import { useSignal } from '@preact/signals'
-import type { AppView } from '../../contract.ts'
+import type { AppView, ProblemView } from '../../contract.ts'
+import { Refused } from '../api.ts'
 import { wordsOf } from '../message.ts'
-import { edit, load, openApp } from '../open-app.ts'
+import { edit, load, loadProblem, openApp } from '../open-app.ts'
 import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
 import { Score } from '../score.tsx'
 import { Heading } from '../shell/heading.tsx'
-import { count, GUARDS, titleOf } from '../words.ts'
+import { count, GUARDS, nameOf, titleOf } from '../words.ts'
 import { may, session } from '../api.ts'
 import { ConflictDialog } from './conflict.tsx'
 import { DraftBar } from './draft-bar.tsx'
@@ -29,25 +29,19 @@ const SECTIONS = [
 ] as const
 
 export function AppPage({ appId, section }: { appId: string; section: string }): JSX.Element {
-  const refusal = useSignal('')
+  // If the app cannot be shown, `loadProblem` has the reason.
+  const show = (): Promise<void> => load(appId).catch(() => undefined)
   useEffect(() => {
     openApp.value = undefined
-    load(appId).catch((error: unknown) => {
-      refusal.value = wordsOf(error)
-    })
+    loadProblem.value = undefined
+    void show()
     return () => {
       openApp.value = undefined
     }
   }, [appId])
   const app = openApp.value
-  if (app === undefined || app.appId !== appId) {
-    return (
-      <main class="page">
-        <Heading>{appId}</Heading>
-        <p class={refusal.value === '' ? 'quiet' : 'note refused'}>{refusal.value || 'Loading…'}</p>
-      </main>
-    )
-  }
+  if (app === undefined || app.appId !== appId)
+    return <NotShown appId={appId} problem={loadProblem.value} again={() => void show()} />
   const shown = app.draft?.policy ?? app.policy
   return (
     <>
@@ -56,9 +50,12 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
           <a href={linkTo()}>Apps</a>
         </p>
         <div class="title">
-          <Heading title={shown.name ?? appId}>{shown.name ?? appId}</Heading>
+          <Heading title={nameOf(appId, shown.name)}>{nameOf(appId, shown.name)}</Heading>
           <span class="id">{appId}</span>
-          <Score score={app.draft?.score ?? app.score} />
+          <Score
+            score={app.draft?.score ?? app.score}
+            highest={app.draft?.highestScore ?? app.highestScore}
+          />
         </div>
         <nav class="tabs" aria-label="Sections of the app">
           {SECTIONS.filter(([name]) => name !== 'requests' || session.value?.offers.events).map(
@@ -80,6 +77,52 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
       </main>
       <DraftBar app={app} />
       <ConflictDialog />
+      <ReasonDialog />
+    </>
+  )
+}
+
+/** An app that is being loaded, or that cannot be shown: the reason, and what the user can do. */
+function NotShown({
+  appId,
+  problem,
+  again,
+}: {
+  appId: string
+  problem: ProblemView | undefined
+  again(): void
+}): JSX.Element {
+  const { status = 200, revision } = problem ?? {}
+  return (
+    <>
+      <main class="page">
+        <p class="crumbs">
+          <a href={linkTo()}>Apps</a>
+        </p>
+        <Heading>{appId}</Heading>
+        {problem === undefined ? (
+          <p class="quiet">Loading…</p>
+        ) : (
+          <p class="note refused">
+            <Prose text={wordsOf(new Refused(problem))} />
+          </p>
+        )}
+        {(status === 0 || status >= 500) && (
+          <button type="button" onClick={again}>
+            Try again
+          </button>
+        )}
+        {revision !== undefined && (
+          <>
+            <p class="lead">
+              Servers cannot use this policy, and refuse all requests of the app. Roll back to a revision that
+              is valid, or write a valid policy with the command line or the API.
+            </p>
+            <History app={{ appId, revision }} />
+            <RemoveApp app={{ appId, revision }} />
+          </>
+        )}
+      </main>
       <ReasonDialog />
     </>
   )
@@ -118,7 +161,7 @@ function NextStep({ app }: { app: AppView }): JSX.Element | null {
       <p class="card next all">
         {open.length === 0
           ? 'Every protection is enforced. There is nothing left to turn on.'
-          : `Every protection for an app in the browser is enforced. The others are for apps whose servers send the requests: ${open.join(', ')}. The score counts them too.`}
+          : `Every protection for an app in the browser is enforced. The others are for apps whose servers send the requests: ${open.join(', ')}. The score leaves out their ${100 - (app.draft ?? app).highestScore} points.`}
       </p>
     )
   }

@@ -4,7 +4,7 @@ import { appPath, ask } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
 import { reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
-import { count } from '../words.ts'
+import { count, scoreWords } from '../words.ts'
 
 /** Always visible: the content of the draft, and the link to publish it. */
 export function DraftBar({ app }: { app: AppView }): JSX.Element {
@@ -47,13 +47,20 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
   )
 }
 
-function saying({ draft, score }: AppView): string {
+function saying({ draft, score, highestScore }: AppView): string {
   if (draft === undefined) return ''
   const sections = new Set(draft.changes.map(({ path }) => path.split('.')[0]))
   const parts = [
     `${count(draft.changes.length, 'change')} in ${count(sections.size, 'section')}`,
-    draft.score === score ? `score ${score}` : `score ${score} → ${draft.score}`,
+    scoreChange([score, highestScore], [draft.score, draft.highestScore]),
     ...(draft.stale ? ['someone else has published since'] : []),
   ]
   return parts.join(' · ')
+}
+
+type ScoreOf = readonly [score: number, highest: number]
+
+function scoreChange(before: ScoreOf, after: ScoreOf): string {
+  const [from, to] = [scoreWords(...before), scoreWords(...after)]
+  return from === to ? `score ${from}` : `score ${from} → ${to}`
 }

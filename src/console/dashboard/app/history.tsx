@@ -4,12 +4,12 @@ import { useEffect } from 'preact/hooks'
 import type { AppView, HistoryRow, HistoryView } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { reload } from '../open-app.ts'
+import { load, reload } from '../open-app.ts'
 import { rollBackTo } from './roll-back.tsx'
 import { fromNow, timeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
 
-export function History({ app }: { app: AppView }): JSX.Element {
+export function History({ app }: { app: Pick<AppView, 'appId' | 'revision'> }): JSX.Element {
   const rows = useSignal<readonly HistoryRow[]>([])
   const next = useSignal<number | undefined>(undefined)
   const show = async (before?: number): Promise<void> => {
@@ -18,6 +18,8 @@ export function History({ app }: { app: AppView }): JSX.Element {
       const page = await ask<HistoryView>('GET', appPath(app.appId, `/history${query}`))
       rows.value = before === undefined ? page.rows : [...rows.value, ...page.rows]
       next.value = page.next
+      // Somebody has published or removed the app since the page was loaded.
+      if (before === undefined && page.rows[0]?.revision !== app.revision) await reload()
     } catch (error) {
       tellRefusal(error)
     }
@@ -28,11 +30,12 @@ export function History({ app }: { app: AppView }): JSX.Element {
     const { appId, revision: replaced } = app
     const revision = await rollBackTo(appId, to, replaced)
     if (revision !== undefined) tell(`Revision ${revision} is in force. It restores revision ${to}.`)
-    await reload()
+    await load(appId).catch(tellRefusal)
   }
   return (
     <section class="card" aria-labelledby="history-title">
       <h2 id="history-title">History</h2>
+      <p class="quiet">A rollback restores the policy of a revision. Keys stay as they are.</p>
       <ol class="history">
         {rows.value.map((row) => (
           <li key={row.revision}>

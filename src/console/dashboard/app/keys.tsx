@@ -5,6 +5,7 @@ import type { AppView, KeysView, KeyView, NewKey } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { reload } from '../open-app.ts'
+import { Dialog } from '../shell/dialog.tsx'
 import { fromNow, timeOf } from '../words.ts'
 import { KeyUses } from './key-uses.tsx'
 
@@ -258,11 +259,9 @@ function KeyForm({
   appId: string
   done(view: NewKey | undefined): void
 }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null)
   const id = useSignal(freeId(appId, taken))
   const overlap = useSignal(86_400_000)
   const refusal = useSignal('')
-  useEffect(() => dialog.current?.showModal(), [])
   const make = async (event: Event): Promise<void> => {
     event.preventDefault()
     refusal.value = ''
@@ -279,7 +278,7 @@ function KeyForm({
     }
   }
   return (
-    <dialog ref={dialog} aria-labelledby="key-form" onClose={() => done(undefined)}>
+    <Dialog title="key-form" leave={() => done(undefined)}>
       <form onSubmit={(event) => void make(event)}>
         <h2 id="key-form">{rotate === undefined ? 'New key' : `Rotate ${rotate}`}</h2>
         <label for="key-id">ID of the new key</label>
@@ -326,7 +325,7 @@ function KeyForm({
           </button>
         </div>
       </form>
-    </dialog>
+    </Dialog>
   )
 }
 
@@ -339,10 +338,8 @@ function freeId(appId: string, taken: readonly string[]): string {
 
 /** The secret of a new key. It is shown only once, so only the button closes the dialog. */
 function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null)
   const stored = useSignal(false)
   const copied = useSignal('')
-  useEffect(() => dialog.current?.showModal(), [])
   const environment = `PORTCULLIS_APP_ID=${appId}\nPORTCULLIS_KEY_ID=${made.id}\nPORTCULLIS_SECRET=${made.secret}`
   const copy = async (what: string, text: string): Promise<void> => {
     try {
@@ -353,15 +350,7 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
     }
   }
   return (
-    <dialog
-      ref={dialog}
-      aria-labelledby="secret-title"
-      onCancel={(event) => event.preventDefault()}
-      onKeyDown={(event) => {
-        // On the second Escape, a browser closes a dialog even if `cancel` is prevented.
-        if (event.key === 'Escape') event.preventDefault()
-      }}
-    >
+    <Dialog title="secret-title">
       <h2 id="secret-title">Store this secret now</h2>
       <p>You will not see it again, and nobody can recover it.</p>
       <label for="secret">Secret of {made.id}</label>
@@ -398,6 +387,6 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
           Close
         </button>
       </div>
-    </dialog>
+    </Dialog>
   )
 }

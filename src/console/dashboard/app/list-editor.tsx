@@ -32,7 +32,7 @@ export function ListEditor(props: ListProps): JSX.Element {
   const found =
     filter.value === ''
       ? entries
-      : entries.filter((entry) => textOf(entry).includes(filter.value.toLowerCase()))
+      : entries.filter((entry) => textOf(entry).toLowerCase().includes(filter.value.toLowerCase()))
   return (
     <div class="list">
       {entries.length === 0 && <p class="empty">{props.empty}</p>}
@@ -52,7 +52,7 @@ export function ListEditor(props: ListProps): JSX.Element {
       )}
       <ul class="entries" {...(canEdit ? {} : { tabIndex: 0 })}>
         {found.slice(0, shown.value).map((entry) => (
-          <li key={textOf(entry)}>
+          <li key={keyOf(entry)}>
             <code>{textOf(entry)}</code>
             {isExact(entry) && <span class="badge">exact</span>}
             {canEdit && (
@@ -177,7 +177,10 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           one={one}
           take={take}
           correct={(wrong, right) => {
-            text.value = text.value.replace(wrong, right)
+            const entries = verdicts.value?.entries ?? []
+            const texts = entries.map((entry) => (entry === wrong ? right : entry.text))
+            // Only a JSON array can have entries with commas or spaces.
+            text.value = texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
             void judge(text.value)
           }}
         />
@@ -204,7 +207,7 @@ function Verdicts({
   verdicts: EntryVerdicts
   one: string
   take(entries: readonly EntryVerdict[]): Promise<void>
-  correct(wrong: string, right: string): void
+  correct(wrong: EntryVerdict, right: string): void
 }): JSX.Element {
   const good = verdicts.entries.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful')
   const doubtful = good.filter(({ verdict }) => verdict === 'doubtful').length
@@ -221,22 +224,25 @@ function Verdicts({
         {counts.map(({ verdict, number }) => `${number.toLocaleString('en')} ${WORDS[verdict]}`).join(' · ')}
       </p>
       <ul tabIndex={0} aria-label="Verdicts">
-        {shown.map(({ text, verdict, message, corrected }, index) => (
-          <li key={index} class={verdict}>
-            <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>
-            <span class={`badge ${verdict}`}>{WORDS[verdict]}</span>
-            {message && (
-              <span>
-                <Prose text={message} />
-              </span>
-            )}
-            {corrected !== undefined && (
-              <button type="button" class="plain" onClick={() => correct(text, corrected)}>
-                Use {corrected}
-              </button>
-            )}
-          </li>
-        ))}
+        {shown.map((entry, index) => {
+          const { text, verdict, message, corrected } = entry
+          return (
+            <li key={index} class={verdict}>
+              <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>
+              <span class={`badge ${verdict}`}>{WORDS[verdict]}</span>
+              {message && (
+                <span>
+                  <Prose text={message} />
+                </span>
+              )}
+              {corrected !== undefined && (
+                <button type="button" class="plain" onClick={() => correct(entry, corrected)}>
+                  Use {corrected}
+                </button>
+              )}
+            </li>
+          )
+        })}
       </ul>
       {sorted.length > shown.length && (
         <button

@@ -6,7 +6,11 @@ import { tell, tellRefusal } from '../message.ts'
 import { goTo } from '../route.ts'
 
 /** Removes the app. The user must type its id. */
-export function RemoveApp({ app: { appId, revision } }: { app: AppView }): JSX.Element | null {
+export function RemoveApp({
+  app: { appId, revision },
+}: {
+  app: Pick<AppView, 'appId' | 'revision'>
+}): JSX.Element | null {
   const typed = useSignal('')
   const note = useSignal('')
   if (!may('narrow') || !may('keys')) return null

@@ -6,7 +6,7 @@ import { appPath, ask, may, urlOf } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
-import { count, OLDER_LEFT_OUT, timeOf, titleOf } from '../words.ts'
+import { clockOf, count, OLDER_LEFT_OUT, timeOf, titleOf } from '../words.ts'
 import { Scroll } from '../shell/scroll.tsx'
 
 /** The decisions about the requests of the app: by hour, by reason, and one by one. */
@@ -25,6 +25,7 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
   useEffect(() => void show(), [app.appId])
   const tail = useTail(app.appId, (fresh) => {
     rows.value = [...fresh, ...(rows.value ?? [])].slice(0, MOST_ROWS)
+    if (traffic.value) traffic.value = withRows(traffic.value, fresh)
   })
   return (
     <>
@@ -33,7 +34,7 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
         <div class="card-head">
           <div>
             <h2 id="requests-title">Recent requests</h2>
-            <p class="quiet">Addresses are pseudonyms. Viewing requests is recorded in the audit.</p>
+            <p class="quiet">Viewing requests is recorded in the audit.</p>
           </div>
           <div class="buttons">
             {may('look-at-personal-data') && (
@@ -64,6 +65,20 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
       </section>
     </>
   )
+}
+
+const HOUR = 3_600_000
+
+/** The counts with requests that have arrived since. A new hour replaces the oldest one. */
+function withRows(traffic: TrafficView, fresh: readonly RequestRow[]): TrafficView {
+  let { hours } = traffic
+  for (const { time, outcome, refusals } of fresh) {
+    const at = new Date(Math.floor(Date.parse(time) / HOUR) * HOUR).toISOString()
+    if (at > (hours.at(-1)?.at ?? at)) hours = [...hours.slice(1), { at, passed: 0, refused: 0, reported: 0 }]
+    const kind = outcome === 'refused' ? 'refused' : refusals.length > 0 ? 'reported' : 'passed'
+    hours = hours.map((hour) => (hour.at === at ? { ...hour, [kind]: hour[kind] + 1 } : hour))
+  }
+  return { ...traffic, hours }
 }
 
 /** How many requests are kept while following, and how many of them are drawn. */
@@ -232,7 +247,9 @@ function Table({ rows }: { rows: readonly RequestRow[] }): JSX.Element {
           {rows.map(({ requestId, time, operation, outcome, status, refusals }) => (
             <tr key={requestId}>
               <th scope="row">
-                <a href={linkTo('requests', requestId)}>{timeOf(time)}</a>
+                <a href={linkTo('requests', requestId)} title={timeOf(time)}>
+                  {clockOf(time)}
+                </a>
               </th>
               <td>
                 <code>{operation}</code>

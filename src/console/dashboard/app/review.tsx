@@ -3,26 +3,40 @@ import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { AppView, Review, ThreeWay } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
-import { tell, tellRefusal } from '../message.ts'
+import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { Prose } from '../prose.tsx'
-import { reload, showApp } from '../open-app.ts'
+import { openApp, reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
-import { RIGHTS } from '../words.ts'
+import { placeOf, RIGHTS, scoreWords } from '../words.ts'
 import { Changes } from './changes.tsx'
 import { rollBackTo } from './roll-back.tsx'
 
 export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   const review = useSignal<Review | undefined>(undefined)
+  const refusal = useSignal('')
   const note = useSignal('')
   const version = app.draft?.version
-  useEffect(() => {
+  const show = async (): Promise<void> => {
     review.value = undefined
+    refusal.value = ''
     if (version === undefined) return
-    ask<Review>('GET', appPath(app.appId, '/review')).then((answer) => {
-      review.value = answer
-    }, tellRefusal)
-  }, [app.appId, version, app.revision])
+    try {
+      review.value = await ask<Review>('GET', appPath(app.appId, '/review'))
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  useEffect(() => void show(), [app.appId, version, app.revision])
 
+  const tellOf = (answer: { revision: number; replaced: number }): void => {
+    const began = Date.now()
+    tell(`Revision ${answer.revision} is in force.`, {
+      label: 'Undo',
+      appId: app.appId,
+      run: () => void undo(app.appId, answer, began),
+    })
+    goTo('apps', app.appId, 'keys')
+  }
   const publish = async (event: Event): Promise<void> => {
     event.preventDefault()
     const { value } = review
@@ -36,16 +50,15 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
           revision: value.revision,
         },
       )
-      const began = Date.now()
-      tell(`Revision ${answer.revision} is in force.`, {
-        label: 'Undo',
-        run: () => void undo(app.appId, answer, began),
-      })
-      goTo('apps', app.appId, 'keys')
+      tellOf(answer)
       await reload()
     } catch (error) {
       tellRefusal(error)
       await reload()
+      // The store may have written the policy although the answer was an error.
+      const { appId, policy, revision, draft } = openApp.value ?? {}
+      const isDone = appId === app.appId && draft === undefined && revision === value.revision + 1
+      if (isDone && isSame(policy, app.draft?.policy)) tellOf({ revision, replaced: value.revision })
     }
   }
 
@@ -60,8 +73,21 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
     )
   }
   const { value } = review
-  if (value === undefined) return <p class="quiet">Loading…</p>
-  const { scoreBefore, scoreAfter, changes, verdict, missing, conflict } = value
+  if (value === undefined) {
+    return refusal.value === '' ? (
+      <p class="quiet">Loading…</p>
+    ) : (
+      <>
+        <p class="note refused" role="alert">
+          {refusal.value}
+        </p>
+        <button type="button" onClick={() => void show()}>
+          Try again
+        </button>
+      </>
+    )
+  }
+  const { scoreBefore, highestBefore, scoreAfter, highestAfter, changes, verdict, missing, conflict } = value
   const blocked = missing.length > 0 && !may('break-glass')
   return (
     <>
@@ -70,7 +96,8 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
         <h2 id="changes-title">What changes</h2>
         <Changes changes={changes} />
         <p>
-          Score {scoreBefore} → <strong>{scoreAfter}</strong>
+          Score {scoreWords(scoreBefore, highestBefore)} →{' '}
+          <strong>{scoreWords(scoreAfter, highestAfter)}</strong>
           {scoreAfter < scoreBefore && '. This protects less than before.'}
         </p>
         <VerdictWords verdict={verdict} />
@@ -106,6 +133,8 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   )
 }
 
+const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other)
+
 function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element | null {
   const { narrows, widens, sentences } = verdict
   const said =
@@ -125,7 +154,7 @@ function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element 
         <ul>
           {sentences.map((sentence) => (
             <li key={sentence}>
-              <Prose text={sentence} />
+              <Prose text={`${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}.`} />
             </li>
           ))}
         </ul>
@@ -186,7 +215,7 @@ function Meanwhile({
         </section>
       </div>
       {conflict.conflicts.length > 0 && (
-        <p class="note danger">You both changed {conflict.conflicts.join(', ')}.</p>
+        <p class="note danger">You both changed {conflict.conflicts.map(placeOf).join(', ')}.</p>
       )}
       <div class="buttons">
         <button type="button" onClick={() => void take('theirs')}>

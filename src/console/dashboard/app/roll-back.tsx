@@ -1,8 +1,8 @@
 import { signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
 import { appPath, ask, Refused } from '../api.ts'
 import { tellRefusal } from '../message.ts'
+import { Dialog } from '../shell/dialog.tsx'
 
 /** The question for the reason when somebody breaks the glass. */
 const asked = signal<((reason: string | undefined) => void) | undefined>(undefined)
@@ -37,11 +37,9 @@ export function ReasonDialog(): JSX.Element | null {
 }
 
 function Asking({ answer }: { answer(reason: string | undefined): void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null)
   const reason = useSignal('')
-  useEffect(() => dialog.current?.showModal(), [])
   return (
-    <dialog ref={dialog} aria-labelledby="reason-title" onClose={() => answer(undefined)}>
+    <Dialog title="reason-title" leave={() => answer(undefined)}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -73,6 +71,6 @@ function Asking({ answer }: { answer(reason: string | undefined): void }): JSX.E
           </button>
         </div>
       </form>
-    </dialog>
+    </Dialog>
   )
 }

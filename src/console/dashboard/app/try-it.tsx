@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
 import type { AppView, GuardName, Policy, TrialView, TriedRequest } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, wordsOf } from '../message.ts'
 import { edit } from '../open-app.ts'
 import { Prose } from '../prose.tsx'
 import { Scroll } from '../shell/scroll.tsx'
-import { GUARDS, titleOf } from '../words.ts'
+import { GUARDS, kindOf, titleOf } from '../words.ts'
 import { hasSignature, headersOf, readRequest, returnUrlIn } from './written-request.ts'
 
 interface Form {
@@ -301,7 +302,6 @@ const NO_ADDRESS = 'the request has no readable client address'
 
 function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
   const { effect, code, mode, detail } = decision
-  const kind = effect === 'allow' ? (mode === 'off' ? '' : 'good') : mode === 'enforce' ? 'danger' : 'fair'
   const words =
     effect === 'allow'
       ? mode === 'off'
@@ -312,7 +312,7 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
         : 'would be refused'
   return (
     <td class={isOther ? 'other' : ''}>
-      <span class={`badge first ${kind}`}>{words}</span>
+      <span class={`badge first ${kindOf(decision)}`}>{words}</span>
       {effect === 'deny' && <code class="block">{code}</code>}
       <span class="quiet block">
         <Prose text={detail} />
@@ -327,10 +327,15 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
 /** Adds the request to the expectations of the policy. A change that breaks it cannot be published. */
 function Expect({ request, passes }: { request: TriedRequest; passes: boolean }): JSX.Element {
   const name = useSignal('')
+  const isKeeping = useRef(false)
   const keep = async (event: Event): Promise<void> => {
     event.preventDefault()
+    // A second click would add it twice.
+    if (isKeeping.current) return
+    isKeeping.current = true
     const expectation = { name: name.value.trim(), request, effect: passes ? 'allow' : 'deny' } as const
     const taken = await edit((policy) => ({ ...policy, expect: [...(policy.expect ?? []), expectation] }))
+    isKeeping.current = false
     if (!taken) return
     name.value = ''
     tell('Added to the draft. A policy that breaks this expectation cannot be published.')

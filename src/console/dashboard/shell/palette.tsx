@@ -4,7 +4,8 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { AppRow, AppRows } from '../../contract.ts'
 import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
-import { linkTo } from '../route.ts'
+import { goTo, linkTo } from '../route.ts'
+import { nameOf } from '../words.ts'
 
 /** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
@@ -14,12 +15,13 @@ export function Palette(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const field = useRef<HTMLInputElement>(null)
   const text = useSignal('')
-  const apps = useSignal<readonly AppRow[]>([])
+  const apps = useSignal<readonly AppRow[] | undefined>(undefined)
   const latest = useRef(0)
+  const searching = useRef<Promise<void> | undefined>(undefined)
 
   const open = (): void => {
     text.value = ''
-    apps.value = []
+    apps.value = undefined
     dialog.current?.showModal()
     field.current?.focus()
   }
@@ -36,7 +38,7 @@ export function Palette(): JSX.Element {
   const search = async (): Promise<void> => {
     const number = (latest.current += 1)
     if (text.value === '') {
-      apps.value = []
+      apps.value = undefined
       return
     }
     try {
@@ -49,6 +51,15 @@ export function Palette(): JSX.Element {
   const mayBeRequest =
     session.value?.offers.events === true && may('look-at-personal-data') && REQUEST_ID.test(text.value)
   const close = (): void => dialog.current?.close()
+  /** Waits for the search, because the user may press Enter before its answer. Prefers an app to a request. */
+  const choose = async (): Promise<void> => {
+    await searching.current
+    const [app] = apps.value ?? []
+    if (app === undefined && !mayBeRequest) return
+    close()
+    if (app === undefined) goTo('requests', text.value)
+    else goTo('apps', app.appId)
+  }
   return (
     <>
       <button type="button" class="plain" onClick={open} title="Ctrl+K">
@@ -58,7 +69,7 @@ export function Palette(): JSX.Element {
         <form
           onSubmit={(event) => {
             event.preventDefault()
-            dialog.current?.querySelector<HTMLAnchorElement>('li a')?.click()
+            void choose()
           }}
         >
           <label for="palette">App ID or request ID</label>
@@ -71,15 +82,15 @@ export function Palette(): JSX.Element {
             value={text.value}
             onInput={(event) => {
               text.value = event.currentTarget.value.trim()
-              void search()
+              searching.current = search()
             }}
           />
         </form>
         <ul aria-label="Results" class="found">
-          {apps.value.map(({ appId, name }) => (
+          {apps.value?.map(({ appId, name }) => (
             <li key={appId}>
               <a href={linkTo('apps', appId)} onClick={close}>
-                {name ?? appId} <span class="id">{appId}</span>
+                <bdi>{nameOf(appId, name)}</bdi> <span class="id">{appId}</span>
               </a>
             </li>
           ))}
@@ -91,6 +102,7 @@ export function Palette(): JSX.Element {
             </li>
           )}
         </ul>
+        {apps.value?.length === 0 && <p role="status">No app ID starts with “{text.value}”.</p>}
         <div class="buttons">
           <button type="button" onClick={close}>
             Close

@@ -1,6 +1,6 @@
 import { useSignalEffect } from '@preact/signals'
 import type { JSX } from 'preact'
-import { may, running, session, signOut } from '../api.ts'
+import { hasEnded, may, running, session, signOut } from '../api.ts'
 import { AppPage } from '../app/app-page.tsx'
 import { AppsPage } from '../apps-page.tsx'
 import { ListsPage, OneList } from '../lists-page.tsx'
@@ -10,15 +10,18 @@ import { RegionsPage } from '../regions-page.tsx'
 import { RequestPage } from '../request-page.tsx'
 import { linkTo, place } from '../route.ts'
 import { RIGHTS } from '../words.ts'
+import { Heading } from './heading.tsx'
 import { MessageBar } from './message-bar.tsx'
 import { Palette } from './palette.tsx'
-import { SignIn } from './sign-in.tsx'
+import { SignIn, SignInAgain } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // A message of one page is not shown on the next, except one from just before the change of pages.
+  // A message of one page is not shown on the next, except one from just before the change of pages, or one with `Undo`.
   useSignalEffect(() => {
-    void place.value
-    if (Date.now() - (message.peek()?.at ?? 0) > 1_000) message.value = undefined
+    const [kind, appId] = place.value
+    const { at = 0, action } = message.peek() ?? {}
+    if (action !== undefined && kind === 'apps' && appId === action.appId) return
+    if (Date.now() - at > 1_000) message.value = undefined
   })
   const who = session.value
   return (
@@ -54,7 +57,8 @@ export function Shell(): JSX.Element {
       </header>
       {who === undefined && <p class="page quiet">Loading…</p>}
       {who === null && <SignIn />}
-      {who && <Page />}
+      {who && <Page key={who.name} />}
+      {who && hasEnded.value && <SignInAgain />}
       <MessageBar />
     </>
   )
@@ -70,7 +74,7 @@ function Page(): JSX.Element {
   if (first === 'requests' && appId !== undefined) return <RequestPage requestId={appId} />
   return (
     <main class="page">
-      <h1>Page not found</h1>
+      <Heading>Page not found</Heading>
       <p>
         <a href={linkTo()}>Back to all apps</a>
       </p>
