@@ -78,11 +78,8 @@ function usualMistake(
 ): string | undefined {
   if (typeof given === 'function') {
     const [name, ...others] = requiredAmong(expectations)
-    if (name === undefined) return undefined
-    if (others.length > 0) {
-      const isOption = Object.values(expectations).some((one) => ownMembers(one).accepts(given))
-      return isOption ? undefined : 'call it, and give the result as one of the options'
-    }
+    // If several options are required, the message cannot say which one was meant.
+    if (name === undefined || others.length > 0) return undefined
     const isOption = expectations[name]?.accepts(given) === true
     return `${isOption ? '' : 'call it, and '}write \`${factory}({ ${name}: … })\` around it`
   }

@@ -120,7 +120,7 @@ describe('checkOptions', () => {
     [
       'a factory in place of options',
       createPolicySource,
-      '`guard` takes an object with at least `policies`, `nonces`, got a function; call it, and give the result as one of the options',
+      '`guard` takes an object with at least `policies`, `nonces`, got a function',
     ],
     [
       'something else in place of options',
