@@ -6,16 +6,20 @@ import { announce, run } from './commands.ts'
 const folder = join(process.cwd(), 'test/adapters')
 const cache = join(process.cwd(), 'node_modules/.cache/portcullis')
 
-/** Loads a package of `test/adapters`, which has its own lock file. Installs the packages if they are missing. */
-export async function adapter(name: 'serverless-http' | 'light-my-request'): Promise<unknown> {
-  if (!existsSync(join(folder, 'node_modules'))) await install()
+type Adapter = 'serverless-http' | 'light-my-request' | '@codegenie/serverless-express'
+
+/** A package of `test/adapters`, which has a lock of its own. The packages are installed where one is missing. */
+export async function adapter(name: Adapter): Promise<unknown> {
+  if (!isInstalled(name)) await install(name)
   return createRequire(join(folder, 'package.json'))(name) as unknown
 }
 
-/**
- * Installs the packages in one atomic step, because another test process may do the same at this moment, or use them.
- */
-async function install(): Promise<void> {
+function isInstalled(name: Adapter): boolean {
+  return existsSync(join(folder, 'node_modules', name))
+}
+
+/** Puts the packages there in one step: another process that runs tests may do the same at this moment, or look for them. */
+async function install(name: Adapter): Promise<void> {
   announce('the adapters for the tests are not here: trying npm ci in test/adapters')
   mkdirSync(cache, { recursive: true })
   const copy = mkdtempSync(join(cache, 'adapters-'))
@@ -27,10 +31,13 @@ async function install(): Promise<void> {
     if (!succeeded)
       throw new Error(`The tests need the packages of test/adapters: run npm ci there.\n${output}`)
     try {
+      // Those of an earlier lock.
+      if (existsSync(join(folder, 'node_modules')))
+        renameSync(join(folder, 'node_modules'), join(copy, 'old'))
       renameSync(join(copy, 'node_modules'), join(folder, 'node_modules'))
     } catch (error) {
-      // Another process was faster.
-      if (!existsSync(join(folder, 'node_modules'))) throw error
+      // The other was faster.
+      if (!isInstalled(name)) throw error
     }
   } finally {
     rmSync(copy, { recursive: true, force: true })

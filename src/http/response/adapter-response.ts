@@ -221,16 +221,17 @@ export class HeldResponse implements Holder {
     }
   }
 
-  /** Makes held calls look as if they were made. `finished` is not changed, because adapters treat it as the end. */
+  /**
+   * Makes held calls look as if they were made. `finished` and `writableEnded` are not changed: adapters read them as soon as the
+   * application returns, and take a response that has ended for one that they have collected completely.
+   */
   #show(): void {
     const bare = this.#bare as ServerResponse
-    for (const name of ['headersSent', 'writableEnded'] as const) {
-      Object.defineProperty(this.#res, name, { get: () => bare[name], configurable: true })
-    }
+    Object.defineProperty(this.#res, 'headersSent', { get: () => bare.headersSent, configurable: true })
   }
 
   #hide(): void {
-    for (const name of ['headersSent', 'writableEnded']) Reflect.deleteProperty(this.#res, name)
+    Reflect.deleteProperty(this.#res, 'headersSent')
   }
 }
 
