@@ -1,7 +1,7 @@
 /* oxlint-disable no-underscore-dangle -- the names that stream.Writable has for its implementers */
 import type { Socket } from 'node:net'
 import type { GuardResponse } from '../handler.ts'
-import { isInformational, LINGER, notSent, type Gated, type Holder } from './holder.ts'
+import { endsWithHead, isInformational, LINGER, notSent, type Gated, type Holder } from './holder.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -63,8 +63,8 @@ export class Connection implements Holder {
     })
   }
 
-  wholeAnswerLeft(res: GuardResponse): boolean {
-    return res.writableFinished && !this.#socket.destroyed
+  wholeAnswerLeft(res: GuardResponse, headSent: boolean): boolean {
+    return (res.writableFinished && !this.#socket.destroyed) || (headSent && endsWithHead(res))
   }
 
   add(gate: Gated): void {
@@ -102,9 +102,12 @@ export class Connection implements Holder {
   write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
     const gate = INTERIM.has(chunk) ? undefined : this.#gate()
     const agreed = gate?.ask(statusIn(chunk))
-    if (gate === undefined || agreed === undefined)
-      this.#inner._write.call(this.#socket, chunk, encoding, done)
-    else this.#hold({ gate, chunk, encoding, done }, agreed)
+    if (gate !== undefined && agreed !== undefined) {
+      this.#hold({ gate, chunk, encoding, done }, agreed)
+      return
+    }
+    if (gate !== undefined) noteHead(gate)
+    this.#inner._write.call(this.#socket, chunk, encoding, done)
   }
 
   writeAll(chunks: readonly Chunk[], done: Done): void {
@@ -114,8 +117,12 @@ export class Connection implements Holder {
     for (let index = 1; index < chunks.length && isInformational(status); index += 1)
       status = statusIn(chunks[index]?.chunk)
     const agreed = gate?.ask(status)
-    if (gate === undefined || agreed === undefined) this.#inner._writev?.call(this.#socket, chunks, done)
-    else this.#hold({ gate, chunk: chunks, encoding: undefined, done }, agreed)
+    if (gate !== undefined && agreed !== undefined) {
+      this.#hold({ gate, chunk: chunks, encoding: undefined, done }, agreed)
+      return
+    }
+    if (gate !== undefined) noteHead(gate)
+    this.#inner._writev?.call(this.#socket, chunks, done)
   }
 
   #hold(held: Held, agreed: Promise<void>): void {
@@ -129,7 +136,8 @@ export class Connection implements Holder {
   #release(held: Held): void {
     if (this.#held !== held) return
     this.#held = undefined
-    const { chunk, encoding, done } = held
+    const { gate, chunk, encoding, done } = held
+    noteHead(gate)
     if (encoding === undefined) this.#inner._writev?.call(this.#socket, chunk as readonly Chunk[], done)
     else this.#inner._write.call(this.#socket, chunk, encoding, done)
     if (this.#endAsked) this.#endLater()
@@ -172,6 +180,11 @@ export class Connection implements Holder {
     timer.unref()
     this.#socket.once('close', () => clearTimeout(timer))
   }
+}
+
+/** Notes that bytes are passed on. They contain the head, unless they are those of an informational response. */
+function noteHead(gate: Gated): void {
+  if (gate.status !== undefined) gate.headSent = true
 }
 
 /** The status in a head that Node has rendered; `undefined` for anything else. */

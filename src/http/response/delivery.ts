@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { GuardResponse } from '../handler.ts'
 import { canHoldCalls, heldResponseOf } from './adapter-response.ts'
 import { connectionOf, socketOf } from './connection.ts'
-import type { Holder } from './holder.ts'
+import { endsWithHead, type Holder } from './holder.ts'
 import { canHoldStream, heldStreamOf, http2StreamOf } from './http2-layer.ts'
 
 /** How a response is delivered: by a stream of HTTP/2, a connection of HTTP/1, or calls of an adapter. */
@@ -70,6 +70,8 @@ export class Delivery {
   get wholeAnswerLeft(): boolean {
     const res = this.#res
     if (this.#stream !== undefined) return res.writableFinished && this.#stream.rstCode === 0
-    return this.#socket === undefined ? res.writableEnded : res.writableFinished && !this.#socket.destroyed
+    if (this.#socket === undefined) return res.writableEnded
+    if (res.writableFinished && !this.#socket.destroyed) return true
+    return endsWithHead(res) && res.headersSent && res.writableLength === 0
   }
 }

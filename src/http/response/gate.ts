@@ -29,6 +29,7 @@ export interface GateKeeper {
 export class Gate implements Gated {
   readonly res: GuardResponse
   refusalSent: boolean | undefined
+  headSent = false
   readonly #holder: Holder
   readonly #keepers: GateKeeper[]
   readonly #headersBefore: OutgoingHttpHeaders
@@ -57,7 +58,7 @@ export class Gate implements Gated {
 
   /** Whether the response of the handler was passed to the network completely; read when the response is over. */
   get wholeAnswerLeft(): boolean {
-    return this.refusalSent === undefined && this.#holder.wholeAnswerLeft(this.res)
+    return this.refusalSent === undefined && this.#holder.wholeAnswerLeft(this.res, this.headSent)
   }
 
   /** Adds a keeper, which must also agree to every part. */

@@ -8,6 +8,10 @@ export interface Gated {
   readonly res: GuardResponse
   /** Whether the refusal was passed to the network; `undefined` if there is none. */
   refusalSent: boolean | undefined
+  /** Whether the head was passed to the network. */
+  headSent: boolean
+  /** The status of the head that Node has rendered; `undefined` until there is one. */
+  readonly status: number | undefined
   /**
    * Asks whether bytes may be sent: at once if the result is `undefined`, otherwise when the promise resolves. The status is that
    * of the head with which the bytes begin, if they begin with a head.
@@ -27,8 +31,12 @@ export interface Gated {
 export interface Holder {
   add(gate: Gated): void
   remove(gate: Gated): void
-  /** Whether the response of the handler was passed on completely; called when the response is over. */
-  wholeAnswerLeft(res: GuardResponse): boolean
+  /**
+   * Whether the response of the handler was passed on completely; called when the response is over.
+   *
+   * @param headSent whether its head was passed on
+   */
+  wholeAnswerLeft(res: GuardResponse, headSent: boolean): boolean
 }
 
 /** How long a complete response may take to be sent after its connection or stream was destroyed, in milliseconds. */
@@ -42,6 +50,12 @@ export function notSent(): UnavailableError {
 /** Whether a response with this status precedes another one. */
 export function isInformational(status: number | undefined): boolean {
   return status !== undefined && status >= 100 && status < 200
+}
+
+/** Whether nothing follows the head of this response: that of a HEAD, and a 304. Node knows this only with HTTP/1. */
+export function endsWithHead(res: GuardResponse): boolean {
+  // oxlint-disable-next-line no-underscore-dangle -- Node offers no other name
+  return (res as GuardResponse & { readonly _hasBody?: boolean })._hasBody === false
 }
 
 /** The request of a response. A bare response needs only the method. */

@@ -315,7 +315,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
 
     it('records an answer that is not held', async () => {
       const { kept, sink } = slowSink()
-      const section = { mode: 'enforce', onSinkFailure: 'allow' }
+      const section = { mode: 'enforce', onSinkFailure: 'allow' } as const
       await serve([await guard(sink, section)], (_req, res) => res.end('ok'), 'GET')
       await until(() => kept.length > 0)
       expect(brief(kept)).toEqual([['operation', 'answered', 200]])

@@ -169,6 +169,51 @@ describe('the outcome of a request in the audit', () => {
     }
   }
 
+  const bodiless: [string, string, RequestHandler][] = [
+    // Callers such as `curl -I` close the connection after the head, which is all that they get.
+    ['HEAD', 'a HEAD', (_req, res) => res.flushHeaders()],
+    ['HEAD', 'a HEAD with a length', (_req, res) => res.setHeader('content-length', 9).flushHeaders()],
+    ['GET', 'a 304', (_req, res) => res.writeHead(304).flushHeaders()],
+  ]
+  for (const onSinkFailure of ['deny', 'allow'] as const) {
+    for (const [method, what, handler] of bodiless) {
+      const section = { auditAccess: { mode: 'enforce', onSinkFailure } } as const
+      it(`is "answered" for ${what} whose caller disconnects after the head (${onSinkFailure})`, async () => {
+        const { kept, sink } = slowSink()
+        const guards = (policies: PolicySource) => [auditAccess({ policies, sink, sinkTimeout: 1_000 })]
+        const { app } = protectedApp(section, guards, handler)
+        const text = get('/').replace('GET', method)
+        await listening(app, async (origin) => {
+          const wire = await raw(origin, text, (sent) => sent.includes('\r\n\r\n'))
+          expect(wire).toMatch(/^HTTP\/1\.1 (?:200|304)/)
+          await until(() => kept.length > 0)
+          await sleep(30)
+        })
+        const status = what === 'a 304' ? 304 : 200
+        expect(brief(kept)).toEqual([['operation', 'answered', status]])
+      })
+    }
+
+    it(`is "aborted" for a HEAD whose caller disconnects before the head is sent (${onSinkFailure})`, async () => {
+      const { kept, sink } = slowSink(undefined, 50)
+      let reach: (res: GuardResponse) => void = () => undefined
+      const reached = new Promise<GuardResponse>((resolve) => (reach = resolve))
+      const guards = (policies: PolicySource) => [auditAccess({ policies, sink, sinkTimeout: 1_000 })]
+      const section = { auditAccess: { mode: 'enforce', onSinkFailure } } as const
+      const { app } = protectedApp(section, guards, (_req, res) => reach(res))
+      await listening(app, async (origin) => {
+        const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+        socket.on('error', () => undefined)
+        socket.write(get('/').replace('GET', 'HEAD'))
+        const res = await reached
+        if (onSinkFailure === 'deny') res.flushHeaders()
+        socket.resetAndDestroy()
+        await until(() => brief(kept).some((event) => event[1] === 'aborted'))
+      })
+      expect(brief(kept).at(-1)?.[1]).toBe('aborted')
+    })
+  }
+
   it('is "aborted" for an upload that the caller cuts off', async () => {
     const { kept, sink } = slowSink()
     let reach: () => void = () => undefined
