@@ -10,7 +10,7 @@ import { parseContent, parseHeaders, parseMethod, parseUrl, type RequestToSign }
  * given ones, `content-digest` (RFC 9530), `signature-input` and `signature`.
  *
  * The signature covers the method, authority, path, query and content digest, and, if given, the headers `authorization`,
- * `content-type`, `x-app-id`, `x-origin` and those in `covered`. Each signature can be used only once, so sign again for a
+ * `content-type`, `x-app-id`, `x-origin`, those that override the method (`x-http-method-override`) and those in `covered`. Each signature can be used only once, so sign again for a
  * retry. If a `host` header is given, it is signed instead of the host of the URL. If the body is not available, give its
  * `content-digest` as a header.
  *
@@ -70,7 +70,17 @@ export function createSigner(options: SigningOptions): Signer {
 }
 
 // Covered if the request has them, because they decide how the request is understood and on whose behalf it is made.
-const COVERED_WHEN_SENT = ['content-digest', 'content-type', 'authorization', 'x-app-id', 'x-origin']
+const COVERED_WHEN_SENT = [
+  'content-digest',
+  'content-type',
+  'authorization',
+  'x-app-id',
+  'x-origin',
+  // The names that `method-override` documents.
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+]
 
 function componentsOf(headers: Headers, covered: readonly string[]): readonly string[] {
   const sent = COVERED_WHEN_SENT.filter((name) => headers.has(name))

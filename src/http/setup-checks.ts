@@ -5,6 +5,7 @@ import type { GuardRequest, GuardResponse } from './handler.ts'
 import type { AppIdReader } from './judged-request.ts'
 import { routeParameterOf } from './request/app-id.ts'
 import type { RequestContext } from './request/context.ts'
+import { headerNamesOf } from './response/partial-response.ts'
 
 /** How many more decisions of each guard are checked. They show how the server is set up; later ones cost nothing. */
 type Looks = Record<GuardName, number>
@@ -60,7 +61,7 @@ function checkBody({ req, facts }: RequestContext): void {
 /** CORS headers that no earlier `domainProtect` can have written. */
 function checkCors({ decisions }: RequestContext, res: GuardResponse): void {
   if (isTold('PORTCULLIS_CORS_BESIDE') || decisions.filter(isOf('domainProtect')).length > 1) return
-  if (res.getHeaderNames().some((name) => name.startsWith('access-control-')))
+  if (headerNamesOf(res).some((name) => name.startsWith('access-control-')))
     warnOfSetup('PORTCULLIS_CORS_BESIDE')
 }
 

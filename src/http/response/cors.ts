@@ -4,6 +4,7 @@ import { decideDomainProtect, type CorsGrant } from '../../guards/domain-protect
 import type { Judgement } from '../../guards/guard.ts'
 import type { RequestContext } from '../request/context.ts'
 import type { GuardResponse } from '../handler.ts'
+import { headerNamesOf } from './partial-response.ts'
 
 /** The object that the `cors` package gets in place of the request: an origin that we have allowed, and its grant. */
 interface Facade extends CorsRequest {
@@ -43,7 +44,7 @@ function writeGrant(
 ): boolean {
   // Removes CORS headers of earlier mounts and of other middleware: only this grant counts.
   let varies = false
-  const names = res.getHeaderNames()
+  const names = headerNamesOf(res)
   for (let index = 0; index < names.length; index += 1) {
     const name = names[index] as string
     if (name.startsWith('access-control-')) res.removeHeader(name)

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { GuardResponse } from '../handler.ts'
 import { Delivery } from './delivery.ts'
+import { headersOf } from './partial-response.ts'
 import { isInformational, Refusal, type Gated, type Holder } from './holder.ts'
 
 export interface GateKeeper {
@@ -41,7 +42,7 @@ export class Gate implements Gated {
   constructor(res: GuardResponse, keeper: GateKeeper, delivery: Delivery) {
     this.res = res
     this.#keepers = [keeper]
-    this.#headersBefore = res.getHeaders()
+    this.#headersBefore = headersOf(res)
     this.#holder = delivery.holder
     this.#holder.add(this)
   }
