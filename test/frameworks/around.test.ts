@@ -19,6 +19,7 @@ import {
   memoryStore,
   returnUrlGuard,
   serverOnly,
+  type PolicyInput,
 } from 'portcullis'
 import type { AuditEvent, AuditSink } from 'portcullis/audit'
 import { signRequest } from 'portcullis/client'
@@ -33,8 +34,8 @@ type Make = (...options: unknown[]) => RequestHandler
 const make = (name: string): Make => load(name) as Make
 
 const ORIGIN = 'https://shop.example'
-const enforce = { mode: 'enforce' }
-const policy = {
+const enforce = { mode: 'enforce' } as const
+const policy: PolicyInput = {
   appId: APP,
   serverOnly: enforce,
   ipWhitelist: { ...enforce, ranges: ['127.0.0.0/8'] },
@@ -42,8 +43,8 @@ const policy = {
   returnUrlGuard: { ...enforce, urls: [`${ORIGIN}/callback/`] },
   auditAccess: { ...enforce, onSinkFailure: 'deny' },
 }
-const page = { ...policy, appId: 'page', serverOnly: { mode: 'off' } }
-const far = { ...page, appId: 'far', ipWhitelist: { ...enforce, ranges: ['203.0.113.0/24'] } }
+const page: PolicyInput = { ...policy, appId: 'page', serverOnly: { mode: 'off' } }
+const far: PolicyInput = { ...page, appId: 'far', ipWhitelist: { ...enforce, ranges: ['203.0.113.0/24'] } }
 const store = memoryStore([{ policy, keys: [KEY] }, { policy: page }, { policy: far }])
 const policies = createPolicySource({ store })
 
