@@ -55,16 +55,40 @@ function importsOf(from: string, bindings: readonly Binding[]): { esm: string; c
   return { esm: esm.join(''), cjs: cjs.join('') }
 }
 
-/** Starts a new line with each statement of a module. */
+/** Longer lines are broken. Node prints the line that throws above an uncaught error. */
+const LONG = 500
+
+/** Starts a new line with each statement of a module, and within long ones where the syntax allows it. */
 export async function withLines(text: string): Promise<string> {
   // The parser gives positions in bytes, counted from the first statement that it has ever parsed in this process.
   const bytes = Buffer.from(`;${text}`)
   const { body } = await parse(`;${text}`, { syntax: 'ecmascript', target: 'es2022' })
-  const starts = body.map(({ span }) => span.start - (body[0]?.span.start ?? 0))
-  return starts
-    .slice(1)
-    .map((start, index) => bytes.toString('utf8', start, starts[index + 2]))
-    .join('\n')
+  const origin = body[0]?.span.start ?? 0
+  const statements = new Set(body.map(({ span }) => span.start - origin))
+  const starts = [...startsIn(body)].map((start) => start - origin).toSorted((one, other) => one - other)
+  const lines: string[] = []
+  // The first statement is the semicolon that this function has added.
+  let begun = 1
+  for (const start of starts) {
+    const isLong = start - begun > LONG && AFTER.has(bytes[start - 1])
+    if (start <= begun || !(statements.has(start) || isLong)) continue
+    lines.push(bytes.toString('utf8', begun, start))
+    begun = start
+  }
+  lines.push(bytes.toString('utf8', begun))
+  return lines.join('\n')
+}
+
+/** The bytes after which a new line changes nothing: `,` `;` and `{`. */
+const AFTER: ReadonlySet<number | undefined> = new Set([44, 59, 123])
+
+/** Where the nodes of a syntax tree begin, as the parser counts. */
+function* startsIn(node: unknown): Generator<number> {
+  if (Array.isArray(node)) for (const each of node) yield* startsIn(each)
+  if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+  const { span, ...members } = node as { span?: { start?: unknown } }
+  if (typeof span?.start === 'number') yield span.start
+  yield* startsIn(Object.values(members))
 }
 
 /**
