@@ -20,6 +20,7 @@ import { createMailCodes } from './mail-codes.ts'
 import { demoPage } from './pages/demo-page.ts'
 import { homePage } from './pages/home-page.ts'
 import { createOperator } from './operator.ts'
+import { createForget } from './forget.ts'
 import { createHealth } from './health.ts'
 import type { Homes } from './homes.ts'
 import { regionsPage } from './pages/regions-page.ts'
@@ -73,7 +74,17 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const { settings, region, storage, policies, store, log, otherUrls } = parts
   const { secrets } = settings
   const vault = vaultOf(secrets)
-  const people = createPeople(parts.homes, vault, indexVaultOf(secrets))
+  const connections = createConnections(storage, vault)
+  const mailCodes = createMailCodes(storage, vault)
+  const people = createPeople(parts.homes, vault, indexVaultOf(secrets), (id) => forget(id))
+  const sessions = createSessions({
+    storage,
+    vault,
+    people,
+    csrfKey: secrets.csrf,
+    publicUrl: parts.publicUrl,
+  })
+  const forget = createForget({ storage, connections, sessions, mailCodes })
   const { metrics = createMetrics({ policies }), readiness = createReadiness({ policies }) } = parts
   const { onDecision } = metrics
   const refusals = createRefusals({ production: settings.production, log, onDecision })
@@ -91,7 +102,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     region,
     log,
     vault,
-    connections: createConnections(storage, vault),
+    connections,
     audit: {
       sink: metrics.sink('audit', parts.sink),
       pseudonymKey: secrets.pseudonyms,
@@ -104,8 +115,8 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     mail: parts.mail,
     mailsArePrinted: parts.mailsArePrinted,
     devices: createDevices(secrets.devices),
-    mailCodes: createMailCodes(storage, vault),
-    sessions: createSessions({ storage, vault, people, csrfKey: secrets.csrf, publicUrl: parts.publicUrl }),
+    mailCodes,
+    sessions,
   }
 
   const app = express()
@@ -144,7 +155,6 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.use('/account', createAccount({ ...pages, storage, accessLog, told: refusals.told }))
   if (parts.consoleToken !== undefined) {
     app.use('/console', consoleOf(parts, parts.consoleToken))
-    const { sessions } = pages
     app.use('/operator', createOperator({ people, sessions, log, token: parts.consoleToken }))
   }
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))

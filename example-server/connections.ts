@@ -198,10 +198,10 @@ export function createConnections(storage: Storage, vault: Vault) {
       return [...apps.values()]
     },
 
-    /** Revokes every code and token of an app, and removes the app from the person's list. */
-    async revoke(personId: string, appId: string): Promise<void> {
+    /** Revokes every code and token of an app, or of all apps, and removes them from the person's list. */
+    async revoke(personId: string, appId?: string): Promise<void> {
       for (const { slot, listed } of await listedGrants(personId)) {
-        if (listed.appId !== appId) continue
+        if (appId !== undefined && listed.appId !== appId) continue
         await storage.put(`token:${slot}`, REVOKED, TOKEN_LIFETIME + CODE_LIFETIME)
         await storage.removeEntry(`grants:${personId}`, slot)
       }

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
 import { messagePage } from './pages/layout.ts'
+import { PersonGone } from './people.ts'
 import { problemOf, sendProblem } from './problems.ts'
 import { StorageUnavailable } from './storage.ts'
 import { sendUnavailable } from './unavailable.ts'
@@ -18,6 +19,7 @@ export const answerErrors =
       next(error)
       return
     }
+    if (error instanceof PersonGone) return sendGone(res)
     const unavailable =
       error instanceof StorageUnavailable || (error as { code?: unknown }).code === 'UNAVAILABLE'
     const code = unavailable ? 'UNAVAILABLE' : problemOf(error)
@@ -29,6 +31,12 @@ export const answerErrors =
 
 function isApi(url: string): boolean {
   return /^\/auth(?:\/|\?|$)/i.test(url)
+}
+
+/** For pages only: apps get `TOKEN_INVALID` for the token of a deleted person. */
+function sendGone(res: Response): void {
+  const text = 'It was deleted while this page was open. Nothing else was done.'
+  res.status(410).send(messagePage('This account was deleted', text))
 }
 
 function sendFault(res: Response, isOurs: boolean): void {

@@ -128,7 +128,9 @@ async function held(client: Redis, prefix: string): Promise<Pick<Holding, 'peopl
         'COUNT',
         500,
       )
-      ids.push(...keys.map((key) => key.slice(key.indexOf('}:') + 2)))
+      // A removed record has an identifier and a revision, but no value.
+      const there = await Promise.all(keys.map((key) => client.hexists(key, 'value')))
+      ids.push(...keys.filter((_, at) => there[at] === 1).map((key) => key.slice(key.indexOf('}:') + 2)))
       cursor = next
     }
     const of = (kind: string): number => ids.filter((id) => id.includes(kind)).length
@@ -259,9 +261,10 @@ function recordsIn(storage: Storage, jurisdiction: string): PersonHandle {
     },
     async delete(id, revision) {
       const found = await read(id)
-      if (found?.stored.revision !== revision)
-        throw new RevisionConflict('', revision, found?.stored.revision ?? 0, 'person')
-      await storage.remove(keyOf(id))
+      const isIt = found?.stored.revision === revision
+      // The text is compared, because another record may have the same key and revision by now.
+      if (isIt && (await storage.discard(keyOf(id), found.text))) return
+      throw new RevisionConflict('', revision, found?.stored.revision ?? 0, 'person')
     },
     list: () => Promise.reject(new UsageError('this storage cannot list people')),
   }

@@ -11,6 +11,8 @@ export interface Pending {
    * Empty if no code was sent: for a sign-up if the account exists, for a reset if it does not. Then no code is right.
    */
   readonly code: string
+  /** Only of a reset: the account. The code does not work for a later account with the same address. */
+  readonly personId?: string | undefined
   /** Only of a sign-up. */
   readonly profile?: Omit<Person, 'id'>
   readonly passwordHash?: string
@@ -33,7 +35,7 @@ interface Done {
  * requested for somebody else's address. The pending sign-up or reset is stored encrypted.
  */
 export function createMailCodes(storage: Storage, vault: Vault) {
-  const keyOf = (purpose: Purpose, { name }: Session): string => `mailed-${purpose}:${name}`
+  const keyOf = (purpose: Purpose, { name }: Pick<Session, 'name'>): string => `mailed-${purpose}:${name}`
 
   async function find(purpose: Purpose, session: Session): Promise<Pending | undefined> {
     const key = keyOf(purpose, session)
@@ -42,7 +44,8 @@ export function createMailCodes(storage: Storage, vault: Vault) {
   }
 
   /** Where the result of a redeemed code is stored for a few seconds, for the second click of a double click. */
-  const doneKeyOf = (purpose: Purpose, { name }: Session): string => `redeemed-${purpose}:${name}`
+  const doneKeyOf = (purpose: Purpose, { name }: Pick<Session, 'name'>): string =>
+    `redeemed-${purpose}:${name}`
   async function note(purpose: Purpose, session: Session, done: Done): Promise<void> {
     const key = doneKeyOf(purpose, session)
     await storage.put(key, vault.seal(JSON.stringify(done), key), DOUBLE_CLICK)
@@ -69,6 +72,13 @@ export function createMailCodes(storage: Storage, vault: Vault) {
       for (let tries = 0; tries < 60 && (await find(purpose, session)) === undefined; tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50))
       return false
+    },
+    /** Removes the codes of a session. */
+    async forget(session: Pick<Session, 'name'>): Promise<void> {
+      for (const purpose of ['sign-up', 'reset'] as const) {
+        await storage.remove(keyOf(purpose, session))
+        await storage.remove(doneKeyOf(purpose, session))
+      }
     },
     /** Removes and returns the pending sign-up or reset if the code is right. */
     async redeem(purpose: Purpose, session: Session, code: string): Promise<Pending | undefined> {

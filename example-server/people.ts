@@ -3,10 +3,12 @@ import {
   createFieldVault,
   hashPassword,
   needsRehash,
+  SealedError,
   verifyPassword,
   type FieldVault,
   type Vault,
 } from 'portcullis/vault'
+import { dropEmails, isErased, markEmails, type ErasedPerson, type StoredEmail } from './erasure.ts'
 import { hashOf, type Home, type Homes } from './homes.ts'
 
 /** The fields that an app can request. */
@@ -33,6 +35,9 @@ export interface SecondFactor {
   readonly recovery: readonly string[]
 }
 
+/** The person was deleted while the request was handled. */
+export class PersonGone extends Error {}
+
 export interface People {
   /** Creates an account; `undefined` if the email address is taken. */
   signUp(profile: Omit<Person, 'id'>, passwordHash: string): Promise<Account | undefined>
@@ -54,6 +59,15 @@ export interface People {
   ): Promise<Account | undefined>
   /** Changes one field of a person. */
   change(id: string, field: Exclude<Field, 'email'>, value: string): Promise<Account>
+  /**
+   * Begins to delete a person with one write. From then on nobody can find or read the person. `changed` if the account
+   * differs from `seen`: then nothing was deleted. `gone` if it was deleted before.
+   */
+  close(seen: Account): Promise<'closed' | 'gone' | 'changed'>
+  /** Erases what remains of a person after `close`. It can be repeated, also concurrently. */
+  finish(id: string): Promise<void>
+  /** The identifier of the person with this email address. */
+  idOf(email: string): Promise<string | undefined>
   /** A keyed hash that is the same for all spellings of an email address. */
   nameOf(email: string): string
 }
@@ -76,9 +90,9 @@ interface FieldHome extends Home {
   readonly fields: FieldVault
 }
 
-interface Found {
+interface Found<Stored = StoredPerson> {
   readonly home: FieldHome
-  readonly stored: StoredPerson
+  readonly stored: Stored
   readonly revision: number
 }
 
@@ -98,8 +112,14 @@ export function createPersonalFields(home: Home, vault: Vault, indexVault: Vault
 /**
  * Stores people. Each person is stored, with their key and the index of their email address, in the home of one
  * jurisdiction, which depends on their citizenship. Fields are encrypted one by one, and passwords are hashed.
+ * `forget` erases what is stored elsewhere about a person who is being deleted.
  */
-export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): People {
+export function createPeople(
+  homes: Homes,
+  vault: Vault,
+  indexVault: Vault,
+  forget: (id: string) => Promise<void> = async () => undefined,
+): People {
   const all: readonly FieldHome[] = homes.all.map((home) => ({
     ...home,
     fields: createPersonalFields(home, vault, indexVault),
@@ -119,7 +139,10 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     const [person, factor] = await Promise.all([
       fields.openRecord(id, stored.fields),
       secondFactor === undefined ? undefined : fields.open(id, 'second factor', secondFactor),
-    ])
+    ]).catch(async (error: unknown) => {
+      const isGone = error instanceof SealedError && (await load(id)) === undefined
+      throw isGone ? new PersonGone() : error
+    })
     return {
       person: { id, ...person },
       version,
@@ -127,18 +150,41 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     }
   }
 
-  async function load(id: string): Promise<Found | undefined> {
+  /** The record as it is, also of a person who is being deleted. */
+  async function look(id: string): Promise<Found<StoredPerson | ErasedPerson> | undefined> {
     const home = all.find(({ records }) => records.owns(id))
-    const found = await home?.records.get<StoredPerson>(id as PersonId)
+    const found = await home?.records.get<StoredPerson | ErasedPerson>(id as PersonId)
     return home && found && { home, stored: found.value, revision: found.revision }
+  }
+
+  async function load(id: string): Promise<Found | undefined> {
+    const found = await look(id)
+    return found === undefined || isErased(found.stored) ? undefined : { ...found, stored: found.stored }
+  }
+
+  /** The index of the email address is erased last, so the next use of the address completes an interrupted deletion. */
+  async function finish(id: string): Promise<void> {
+    const found = await look(id)
+    if (found === undefined || !isErased(found.stored)) return
+    const { home, stored, revision } = found
+    await forget(id)
+    await home.fields.erase(id)
+    await markEmails(home.records, stored)
+    await home.records.delete(id as PersonId, revision).catch(onConflict(() => undefined))
+    await dropEmails(home.records, stored)
   }
 
   /** Searches by the current index key, then by older ones. An entry of an older key is replaced. */
   async function idIn(home: FieldHome, email: string): Promise<string | undefined> {
     const [current, ...older] = emailIdsOf(home, email)
     for (const name of [current, ...older]) {
-      const found = name && (await home.records.get<{ id: string }>(name))
+      const found = name && (await home.records.get<StoredEmail>(name))
       if (!found) continue
+      if (found.value.erased === true) {
+        await finish(found.value.id)
+        await dropEmails(home.records, { id: found.value.id, erased: [name] })
+        continue
+      }
       if (current !== undefined && name !== current) {
         await home.records.put(current, found.value, 0).catch(onConflict(() => undefined))
         await home.records.delete(name, found.revision).catch(onConflict(() => undefined))
@@ -155,29 +201,50 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
   async function loadByEmail(email: string): Promise<Found | undefined> {
     const asked = await Promise.allSettled(all.map((home) => idIn(home, email)))
     const id = asked.flatMap((each) => (each.status === 'fulfilled' ? (each.value ?? []) : []))[0]
-    if (id !== undefined) return load(id)
+    if (id !== undefined) {
+      const found = await load(id)
+      if (found === undefined) await finish(id)
+      return found
+    }
     for (const each of asked) if (each.status === 'rejected') throw each.reason
     return undefined
   }
 
-  /** Applies a change, and repeats it if somebody else changed the record meanwhile. `undefined` changes nothing. */
+  /**
+   * Applies a change, and repeats it if somebody else changed the record meanwhile. `undefined` changes nothing. Rejects
+   * with `PersonGone` if there is no such person.
+   */
+  async function replace<After extends StoredPerson | ErasedPerson>(
+    id: string,
+    change: (stored: StoredPerson, home: FieldHome) => Promise<After | undefined>,
+  ): Promise<{ home: FieldHome; stored: After } | undefined> {
+    let before: Found | undefined
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const found = await load(id)
+      if (found === undefined) {
+        // Encrypting a field for this change may have created a new key after the old one was erased.
+        await before?.home.fields.erase(id)
+        throw new PersonGone()
+      }
+      before = found
+      const { home, revision } = found
+      const stored = await change(found.stored, home)
+      if (stored === undefined) return undefined
+      const isWritten = await home.records
+        .put(id as PersonId, stored, revision)
+        .then(() => true)
+        .catch(onConflict(() => false))
+      if (isWritten) return { home, stored }
+    }
+    throw new Error('a person was changed by others too often')
+  }
+
   async function update(
     id: string,
     change: (stored: StoredPerson, home: FieldHome) => Promise<StoredPerson | undefined>,
   ): Promise<Account | undefined> {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const found = await load(id)
-      if (found === undefined) throw new Error('there is no such person')
-      const { home, stored, revision } = found
-      const changed = await change(stored, home)
-      if (changed === undefined) return undefined
-      const isWritten = await home.records
-        .put(id as PersonId, changed, revision)
-        .then(() => true)
-        .catch(onConflict(() => false))
-      if (isWritten) return open({ home, stored: changed })
-    }
-    throw new Error('a person was changed by others too often')
+    const written = await replace(id, change)
+    return written && open(written)
   }
 
   const changed = async (account: Promise<Account | undefined>): Promise<Account> => {
@@ -189,11 +256,26 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
   /**
    * Replaces a hash with outdated cost settings, at sign-in because only then is the password known. Sessions continue.
    */
-  async function rehash({ id, password: before }: StoredPerson, password: string): Promise<void> {
-    const hashed = await hashPassword(password)
-    await update(id, async (stored) =>
-      stored.password === before ? { ...stored, password: hashed } : undefined,
-    )
+  async function rehashed(found: Found, password: string): Promise<Account> {
+    const { id, password: before } = found.stored
+    if (needsRehash(before)) {
+      const hashed = await hashPassword(password)
+      await replace(id, async (stored) =>
+        stored.password === before ? { ...stored, password: hashed } : undefined,
+      )
+    }
+    return open(found)
+  }
+
+  /** The marker keeps where the email address is indexed, because the address itself can no longer be read. */
+  async function close({ person: { id }, version, secondFactor }: Account): Promise<'closed' | 'changed'> {
+    const closed = await replace(id, async (stored, home): Promise<ErasedPerson | undefined> => {
+      const now = await open({ home, stored })
+      const isSame =
+        now.version === version && JSON.stringify(now.secondFactor) === JSON.stringify(secondFactor)
+      return isSame ? { id, erased: emailIdsOf(home, now.person.email) } : undefined
+    })
+    return closed === undefined ? 'changed' : 'closed'
   }
 
   /**
@@ -248,17 +330,22 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
       const found = await loadByEmail(email)
       const right = await verifyPassword(found?.stored.password, password)
       if (found === undefined || !right) return undefined
-      if (needsRehash(found.stored.password)) await rehash(found.stored, password)
-      return open(found)
+      return rehashed(found, password).catch(onGone)
     },
     async find(id) {
       const found = await load(id)
-      return found && open(found)
+      return found && open(found).catch(onGone)
     },
     async findByEmail(email) {
       const found = await loadByEmail(email)
-      return found && open(found)
+      return found && open(found).catch(onGone)
     },
+    idOf: async (email) => (await loadByEmail(email))?.stored.id,
+    close: async (seen) => {
+      const closed = await close(seen).catch(onGone)
+      return closed ?? 'gone'
+    },
+    finish,
     isPassword: async (id, password) => verifyPassword((await load(id))?.stored.password, password),
     async setPassword(id, password) {
       const hashed = await hashPassword(password)
@@ -279,6 +366,10 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
         }
       }),
   }
+}
+
+function onGone(error: unknown): undefined {
+  if (!(error instanceof PersonGone)) throw error
 }
 
 /** An error handler that returns the result of `follows` for a revision conflict, and rethrows other errors. */

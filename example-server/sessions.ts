@@ -154,6 +154,8 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
       await storage.put(`session:${name}`, JSON.stringify(stored), lifetime)
       const described = JSON.stringify({ began: stored.began, browser: browserOf(req) })
       await storage.putEntry(listOf(person.id), name, vault.seal(described, browserContext(name)), LIFETIME)
+      // A concurrent deletion of the person may have removed the sessions before this one was stored.
+      if ((await people.find(person.id)) === undefined) return remove(person.id, name)
       const others = (await list(person.id)).filter((other) => other.name !== name)
       await Promise.all(others.slice(MOST - 1).map((old) => remove(person.id, old.name)))
     },
@@ -168,6 +170,10 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
     },
     /** Ends every session of a person. */
     endAllOf,
+    /** The names of the sessions of a person. */
+    namesOf: async (personId: string): Promise<string[]> => [
+      ...(await storage.entries(listOf(personId))).keys(),
+    ],
     /** Ends all sessions of all people. */
     endAll: (): Promise<void> => storage.put(ENDED_BEFORE, String(now() + 1), LIFETIME),
     /** Whether a form was sent by one of our pages in this session. */

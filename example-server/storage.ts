@@ -10,6 +10,8 @@ export interface Storage {
   /** Gets and removes the value in one step, so only one of several callers gets it. */
   take(key: string): Promise<string | undefined>
   remove(key: string): Promise<void>
+  /** Removes the value if it is still `before`. Resolves with whether it did. */
+  discard(key: string, before: string): Promise<boolean>
   /** Replaces `before` with `after` if it is still stored, and keeps the lifetime. Resolves with whether it did. */
   swap(key: string, before: string, after: string): Promise<boolean>
   /** Sets a new lifetime if the key exists. Resolves with whether it does. Never restores a removed key. */
@@ -54,6 +56,11 @@ export function memoryStorage({
       return slot?.value
     },
     remove: async (key) => texts.remove(key),
+    async discard(key, before) {
+      const isThere = texts.get(key)?.value === before
+      if (isThere) texts.remove(key)
+      return isThere
+    },
     async swap(key, before, after) {
       const slot = texts.get(key)
       if (slot?.value !== before) return false
@@ -113,6 +120,10 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1`
 
+const DISCARD = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`
+
 /** Sets a field and the expiry in one step, so no hash remains forever. */
 const PUT_ENTRY = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -144,6 +155,7 @@ export function redisStorage(
       (await ask(redis.call('SET', prefix + key, value, ...expiry(lifetime), 'NX'))) === 'OK',
     take: async (key) => (await ask(redis.getdel(prefix + key))) ?? undefined,
     remove: async (key) => void (await ask(redis.del(prefix + key))),
+    discard: async (key, before) => (await ask(redis.eval(DISCARD, 1, prefix + key, before))) === 1,
     swap: async (key, before, after) => (await ask(redis.eval(SWAP, 1, prefix + key, before, after))) === 1,
     extend: async (key, lifetime) => (await ask(redis.pexpire(prefix + key, lifetime))) === 1,
     putEntry: async (key, name, value, lifetime) =>

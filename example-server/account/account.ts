@@ -16,6 +16,7 @@ import { CURRENT, NEW_PASSWORD } from '../profile.ts'
 import type { Refusals } from '../refusals.ts'
 import { createPin, type PinParts } from '../regions.ts'
 import { changeVisit, receiveVisits, sessionOf, shown, type AuditParts } from '../visits.ts'
+import { addDelete, resumeDeletion } from './delete.ts'
 import { addFactor } from './factor.ts'
 import type { Storage } from '../storage.ts'
 
@@ -53,7 +54,7 @@ const DONE: Readonly<Record<string, string>> = {
   'factor-off': 'The second factor is off.',
 }
 
-/** Where a person sees and ends what is open: /account. */
+/** The account pages, mounted at /account: sessions, apps, password, second factor, access log and deletion. */
 export function createAccount(parts: AccountParts): Router {
   const { sessions, region, urlOf, audit, told } = parts
   const policies = createPolicySource({ store: memoryStore([{ policy: OWN_POLICY }]) })
@@ -69,6 +70,7 @@ export function createAccount(parts: AccountParts): Router {
   router.post('/sign-up/begun', ...receiveBegunForm(parts.vault))
   router.use(receiveVisits({ shared, audit, sessions }))
   router.use(createEntry({ ...parts, pin }))
+  router.post('/delete', resumeDeletion({ desk, storage: parts.storage }))
   router.use((req, res, next) => {
     const { account, awaiting } = sessionOf(req)
     if (account !== undefined) pin(req, res, account.person.country, () => next())
@@ -89,6 +91,7 @@ export function createAccount(parts: AccountParts): Router {
   addApps(router, parts.connections)
   addPassword(router, desk)
   addFactor(router, { desk, storage: parts.storage })
+  addDelete(router, { desk, storage: parts.storage })
   return router
 }
 

@@ -12,10 +12,13 @@ const ENROLMENT_LIFETIME = 15 * 60_000
 const TURN_ON = CODE.extend({ current: CURRENT })
 const TURN_OFF = z.object({ current: CURRENT })
 
+/** The key of the secret that a session is about to turn on. */
+export const enrolmentKeyOf = (session: string): string => `enrolment:${session}`
+
 /** Turns the second factor on and off. Both require the password, because the browser may have been left signed in. */
 export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; storage: Storage }): void {
   const { people, vault } = desk
-  const keyOf = (req: Request): string => `enrolment:${sessionOf(req).name}`
+  const keyOf = (req: Request): string => enrolmentKeyOf(sessionOf(req).name)
   const factorOf = (req: Request) => sessionOf(req).account?.secondFactor
 
   /**

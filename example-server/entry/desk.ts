@@ -43,6 +43,8 @@ export interface EntryDesk extends EntryParts {
     page: (context: PageContext) => string,
     problem: { problem: string; wrong?: string | undefined; status: number },
   ): void
+  /** An identifier of this browser, if somebody has signed in with it to the account that now has this email address. */
+  deviceOf(req: Request, email: string): Promise<string | undefined>
   /**
    * Continues after the password or the mailed code was right: with the second factor if it is on, else with a session.
    */
@@ -65,6 +67,11 @@ export function createDesk(parts: EntryParts): EntryDesk {
       desk.again(req, res, page, { ...firstProblem(result.error), status: 400 })
       return undefined
     },
+    async deviceOf(req, email) {
+      if (!devices.isAny(req)) return undefined
+      const id = await people.idOf(email)
+      return id === undefined ? undefined : devices.known(req, id)
+    },
     async enter(req, res, account) {
       if (account.secondFactor === undefined) return desk.admit(req, res, account)
       await sessions.begin(req, res, account, 'second factor')
@@ -72,7 +79,7 @@ export function createDesk(parts: EntryParts): EntryDesk {
     },
     async admit(req, res, account) {
       await sessions.begin(req, res, account)
-      devices.remember(req, res, people.nameOf(account.person.email))
+      devices.remember(req, res, account.person.id)
       log('sign-in', { result: 'ok', request: req.portcullis.requestId })
       res.redirect(303, visitOf(req)?.base ?? '/')
     },

@@ -34,9 +34,10 @@ export function addReset(router: Router, desk: EntryDesk): void {
       const { email } = RESET.parse(req.body)
       const next = `${visitOf(req)?.base}/new-password`
       if (!(await mailCodes.isFirst('reset', sessionOf(req), nameIn(req)))) return res.redirect(303, next)
-      const exists = (await people.findByEmail(email)) !== undefined
+      const personId = await people.idOf(email)
+      const exists = personId !== undefined
       const code = exists ? mailCodes.newCode() : ''
-      await mailCodes.begin('reset', sessionOf(req), { email, code })
+      await mailCodes.begin('reset', sessionOf(req), { email, code, personId })
       if (exists && res.locals['noMail'] !== true) desk.mail(codeMail(email, code))
       res.redirect(303, next)
     },
@@ -82,9 +83,9 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
       const weakness = await weaknessOf(password, [email])
       if (weakness !== undefined)
         return desk.again(req, res, page, { problem: weakness, wrong: 'password', status: 400 })
-      const account =
-        (await mailCodes.redeem('reset', sessionOf(req), code)) && (await people.findByEmail(email))
-      if (account === undefined) {
+      const pending = await mailCodes.redeem('reset', sessionOf(req), code)
+      const account = pending && (await people.findByEmail(email))
+      if (account === undefined || account.person.id !== pending?.personId) {
         log('code from an email', { result: 'wrong', request: req.portcullis.requestId })
         const problem = 'This is not the code from the latest email.'
         return desk.again(req, res, page, { problem, wrong: 'code', status: 400 })

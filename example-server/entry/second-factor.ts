@@ -34,7 +34,7 @@ export function addSecondFactor(router: Router, desk: EntryDesk): void {
     },
     limits('codes', { key: (req) => `factor ${sessionOf(req).name}`, refuse, countsOnlyFailures: true }),
     (req, res, next) => {
-      const known = devices.known(req, people.nameOf(awaiting(req).person.email))
+      const known = devices.known(req, awaiting(req).person.id)
       return known === undefined ? ofAccount(req, res, next) : next()
     },
     (req, res) =>

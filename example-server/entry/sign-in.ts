@@ -9,9 +9,10 @@ import { SIGN_IN } from '../profile.ts'
  * browsers.
  */
 export function addSignIn(router: Router, desk: EntryDesk): void {
-  const { people, devices, limits, log, mail } = desk
+  const { people, limits, log, mail } = desk
   const nameIn = (req: Request): string => people.nameOf((req.body as { email: string }).email)
-  const deviceOf = (req: Request): string | undefined => devices.known(req, nameIn(req))
+  /** An identifier of this browser, if somebody has signed in to this account with it. */
+  const deviceOf = (req: Request): string | undefined => req.res?.locals['device'] as string | undefined
   const refuse = (req: Request, res: Parameters<EntryDesk['again']>[1]): void => {
     log('sign-in', { result: 'too many attempts', request: req.portcullis.requestId })
     desk.again(req, res, signInPage, TOO_MANY)
@@ -26,6 +27,10 @@ export function addSignIn(router: Router, desk: EntryDesk): void {
       if (desk.parse(SIGN_IN, req, res, signInPage) !== undefined) next()
     },
     limits('tries', { key: networkOf, refuse }),
+    async (req, res, next) => {
+      res.locals['device'] = await desk.deviceOf(req, SIGN_IN.parse(req.body).email)
+      next()
+    },
     limits('passwords', {
       key: (req) => deviceOf(req) ?? `${networkOf(req)} ${nameIn(req)}`,
       refuse,

@@ -131,7 +131,7 @@ async function enterAgain(
 
 /** Limits the emails to one address. Over the limit, the person sees the same page, but no email is sent. */
 export function mailLimits(
-  { limits, devices }: EntryDesk,
+  { limits, deviceOf }: EntryDesk,
   nameIn: (req: Request) => string,
 ): RequestHandler[] {
   const refuse: RequestHandler = (_req, res, next) => {
@@ -142,8 +142,11 @@ export function mailLimits(
   const fromEverybody = limits('mailsToAddress', { key: nameIn, refuse })
   return [
     limits('mails', { key: (req) => `${networkOf(req)} ${nameIn(req)}`, refuse }),
-    (req, res, next) =>
-      devices.known(req, nameIn(req)) === undefined ? fromEverybody(req, res, next) : next(),
+    async (req, res, next) => {
+      const device = await deviceOf(req, (req.body as { email: string }).email)
+      if (device === undefined) await fromEverybody(req, res, next)
+      else next()
+    },
   ]
 }
 

@@ -3,7 +3,7 @@ import { returnUrlGuard, safeRedirect } from 'portcullis'
 import { ANSWER, type Connection } from '../connections.ts'
 import { consentPage } from '../pages/consent-page.ts'
 import { messagePage } from '../pages/layout.ts'
-import type { Person } from '../people.ts'
+import { PersonGone, type Person } from '../people.ts'
 import { IMAGE, typedIn } from '../profile.ts'
 import type { Pin, PinParts } from '../regions.ts'
 import { sendUnavailable } from '../unavailable.ts'
@@ -56,6 +56,11 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
         { appId, requestId, connectId, personId: person.id, fields, region, codeChallenge },
         connection.appName,
       )
+      // A concurrent deletion of the person may have revoked the grants before this one was stored.
+      if ((await people.find(person.id)) === undefined) {
+        await connections.revoke(person.id)
+        throw new PersonGone()
+      }
       await goBack(req, res, connection, 'authorized', code)
     })
   })

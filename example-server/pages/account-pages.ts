@@ -33,7 +33,7 @@ export function accountPage(context: PageContext, view: AccountView): string {
         )}
       </dl>
       ${sessionsSection(context, view)} ${appsSection(context, view)} ${securitySection(context, view)}
-      ${form(context, 'sign-out', html`<button class="plain">Sign out</button>`)}`,
+      ${deleteSection(context)} ${form(context, 'sign-out', html`<button class="plain">Sign out</button>`)}`,
     { signedIn: true },
   )
 }
@@ -100,6 +100,12 @@ function securitySection(context: PageContext, { hasSecondFactor, recoveryCodesL
         <a href="${context.base}/access-log">See who has used your data</a>
       </li>
     </ul>`
+}
+
+function deleteSection(context: PageContext): Html {
+  return html`<h2>Delete your account</h2>
+    <p class="hint">Erases your profile and ends the access of every app. This cannot be undone.</p>
+    <p><a href="${context.base}/delete">Delete your account</a></p>`
 }
 
 const back = (context: PageContext): Html => html`<p><a href="${context.base}">Back to your account</a></p>`
@@ -181,6 +187,56 @@ export function turnOffPage(context: PageContext): string {
       ${form(context, 'factor-off', html`${currentPassword(context, true)}<button>Turn it off</button>`)}
       ${back(context)}`,
     { signedIn: true },
+  )
+}
+
+export function deletePage(context: PageContext, hasSecondFactor: boolean): string {
+  return layout(
+    'Delete your account',
+    html`<h1>Delete your account</h1>
+      <p>This cannot be undone. These are erased at once:</p>
+      <ul>
+        <li>your profile and your email address</li>
+        <li>your password, and your second factor if it is on</li>
+        <li>your sessions: you are signed out in every browser</li>
+        <li>what you have shared with apps: they can read nothing any more</li>
+      </ul>
+      <p>
+        What an app has read before stays with that app. This gateway keeps its record of who used which kind
+        of data, and when. It contains nothing of your profile, and network addresses in it are encrypted. It
+        names you by a pseudonym, made from a random identifier, and what connects that identifier with you is
+        erased.
+      </p>
+      <p>We will notify you by email. You can later create a new account with the same email address.</p>
+      ${problemBox(context)}
+      ${form(
+        context,
+        'delete',
+        html`${currentPassword(context, true)}
+          ${
+            hasSecondFactor &&
+            input(context, {
+              name: 'code',
+              label: 'Code',
+              autocomplete: 'one-time-code',
+              attributes: 'maxlength="60" autocapitalize="none" spellcheck="false"',
+              hint: 'Six digits from the app, or one of your recovery codes if you have lost the device.',
+            })
+          } <button>Delete my account</button>`,
+      )}
+      ${back(context)}`,
+    { signedIn: true },
+  )
+}
+
+export function deletedPage(): string {
+  return layout(
+    'Account deleted',
+    html`<h1>Account deleted</h1>
+      <p class="done" role="status" id="done" tabindex="-1" autofocus>
+        Your account was deleted. You are signed out in every browser.
+      </p>
+      <p><a href="/">Go to the front page</a></p>`,
   )
 }
 

@@ -6,7 +6,7 @@ const ROUTES = [
   ['GET /gateway/:connectId', 'The person signs in and decides what to share'],
   ['POST /auth/v2/token', 'The app exchanges its one-time code for a token'],
   ['GET /auth/v2/me', 'The app reads what was shared'],
-  ['GET /account', 'The person sees sessions and connected apps, and can end them'],
+  ['GET /account', 'The person sees sessions and connected apps, ends them, and can delete the account'],
   ['GET /livez', 'Is the process alive?'],
   ['GET /readyz', 'Can it judge requests?'],
 ] as const

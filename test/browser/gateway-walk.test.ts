@@ -258,6 +258,35 @@ async function walkFactor({ look, hands: { press, fill }, email }: Walk): Promis
   await look('account factor off', 'done')
 }
 
+/** Deletes the account, which has a second factor. */
+async function walkDelete({ look, hands: { press, fill }, email }: Walk): Promise<void> {
+  const password = 'a third one for the horse'
+  await press('link', 'Turn on a second factor')
+  const key = ((await page.locator('.key').textContent()) ?? '').replaceAll(/\s/g, '')
+  const totp = new TOTP({ secret: Secret.fromBase32(key) })
+  await fill('Code from the app', totp.generate())
+  await fill('Current password', password)
+  await press('button', 'Turn it on')
+  await press('link', 'I have saved them')
+  await press('link', 'Delete your account')
+  await look('delete', 'current')
+  await fill('Current password', 'a wrong password')
+  await fill('Code', '000000')
+  await press('button', 'Delete my account')
+  await look('delete wrong', 'current')
+  await fill('Current password', password)
+  await fill('Code', '000000')
+  await press('button', 'Delete my account')
+  await look('delete wrong code', 'code')
+  await fill('Current password', password)
+  await fill('Code', totp.generate({ timestamp: Date.now() + 30_000 }))
+  await press('button', 'Delete my account')
+  await look('deleted', 'done')
+  expect(server.mails.findLast(({ to }) => to === email)?.subject).toBe('Your account was deleted')
+  await page.goto(`${server.url}/account`)
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+}
+
 async function walkReset({ look, hands: { press, fill }, email }: Walk): Promise<void> {
   await press('button', 'Sign out')
   await press('link', 'Choose a new one')
@@ -338,17 +367,18 @@ describe('every page, in every state', () => {
     const walk = { look: lookingAt(found), hands: BY_MOUSE, email: LONG.email.replace('aaaa', 'mouse') }
     await walkPages(walk)
     await walkShop(walk)
+    await page.goto(`${server.url}/account`)
+    await walkDelete(walk)
     expect(found).toEqual([])
   }, 600_000)
 
   it('without JavaScript, with only the keyboard, on a phone', async () => {
     await openPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     const found: string[] = []
-    await walkPages({
-      look: lookPlainly(found),
-      hands: BY_KEYBOARD,
-      email: LONG.email.replace('aaaa', 'keyboard'),
-    })
+    const email = LONG.email.replace('aaaa', 'keyboard')
+    const walk = { look: lookPlainly(found), hands: BY_KEYBOARD, email }
+    await walkPages(walk)
+    await walkDelete(walk)
     expect(found).toEqual([])
   }, 600_000)
 })
@@ -430,6 +460,14 @@ describe('a double click', () => {
       await twice(/^Cancel/)
       await page.waitForURL(`${shopUrl}**`)
       expect(new URL(page.url()).searchParams.get('_ukey1[result]')).toBe('canceled')
+
+      await page.goto(`${server.url}/account/delete`)
+      await BY_MOUSE.fill('Current password', ADA.password)
+      await twice('Delete my account')
+      await page.getByRole('heading', { name: 'Account deleted' }).waitFor()
+      expect(server.mails.filter(({ subject, to }) => to === email && /deleted/.test(subject))).toHaveLength(
+        1,
+      )
     })
   }
 })

@@ -65,7 +65,7 @@ export interface ExampleServer {
 const personKeys = new WeakMap<object, PeopleStore>()
 
 /** The keys of the people in a storage. Two servers that share the storage also share the keys. */
-function keysBeside(storage: object): PeopleStore {
+export function keysBeside(storage: object): PeopleStore {
   const keys = personKeys.get(storage) ?? memoryPeople()
   personKeys.set(storage, keys)
   return keys
