@@ -26,6 +26,16 @@ const subpaths = Object.keys(manifest.exports)
   .map((entry) => join('portcullis', entry))
 
 describe('the tarball', () => {
+  it('has no line of code that hides the message of an uncaught error', () => {
+    const long = filesIn(join(packed.folder, 'dist/cjs')).flatMap((name) =>
+      readFileSync(join(packed.folder, 'dist/cjs', name), 'utf8')
+        .split('\n')
+        .filter((line) => line.length > 2_500)
+        .map((line) => `${name}: ${line.length}`),
+    )
+    expect(long).toEqual([])
+  })
+
   it('contains the code, its types, the JSON Schema, licences and documentation, and nothing else', () => {
     const strangers = filesIn(packed.folder).filter(
       (name) => !/^dist\/(esm|cjs|node)\/([a-z]+\/)*[\w-]+(\.d\.ts|\.js)$/.test(name),
