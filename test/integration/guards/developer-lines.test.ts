@@ -205,6 +205,29 @@ describe('the destination of lines', () => {
     expect(lines[4]).toContain('(4 more of this kind were left out)')
   })
 
+  it('prints the refusals of each app, and each port', async () => {
+    const store = memoryStore(
+      ['tenant-1', 'tenant-2'].map((appId) => ({ policy: { appId, ...domains('http://localhost:5173') } })),
+    )
+    const lines = await linesOf({
+      ...REFUSED,
+      store,
+      mounts: (given) => [domainProtect(given)],
+      ask: async (origin) => {
+        for (let round = 0; round < 2; round += 1) {
+          await get('/', { 'x-app-id': 'tenant-1', origin: 'http://localhost:3000' })(origin)
+          await get('/', { 'x-app-id': 'tenant-2', origin: 'http://localhost:3000' })(origin)
+          await get('/', { 'x-app-id': 'tenant-1', origin: 'http://localhost:8080' })(origin)
+        }
+      },
+    })
+    expect(lines).toEqual([
+      expect.stringMatching(/of app `tenant-1`: .+`Origin` is `http:\/\/localhost:3000`/),
+      expect.stringMatching(/of app `tenant-2`: .+`Origin` is `http:\/\/localhost:3000`/),
+      expect.stringMatching(/of app `tenant-1`: .+`Origin` is `http:\/\/localhost:8080`/),
+    ])
+  })
+
   it('a stranger gets the same answer as in production', async () => {
     const answers = new Set<string>()
     for (const environment of ['development', 'production', 'test']) {

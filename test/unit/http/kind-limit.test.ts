@@ -37,10 +37,51 @@ describe('the limit of one line per kind and minute', () => {
     expect(admit('b')).toBeUndefined()
   })
 
-  it('treats texts that differ only in numbers as one kind', () => {
+  it('compares kinds exactly: app ids often differ only in digits', () => {
     const limit = new KindLimit(() => 0)
-    expect(limit.admit('created 301 s ago')).toBeDefined()
-    expect(limit.admit('created 1302 s ago')).toBeUndefined()
+    const kinds = [
+      'tenant-1 domainProtect',
+      'tenant-2 domainProtect',
+      `${'a'.repeat(2_000)}1`,
+      `${'a'.repeat(2_000)}2`,
+    ]
+    for (const kind of kinds) expect([kind, limit.admit(kind) !== undefined]).toEqual([kind, true])
+  })
+
+  it.each([
+    ['a port', '`Origin` is `http://localhost:3000`', '`Origin` is `http://localhost:8080`'],
+    ['a host', '`Origin` is `https://shop-1.example`', '`Origin` is `https://shop-2.example`'],
+    [
+      'a host with a random name',
+      '`Origin` is `https://b0f1c5e6f2e4b3a9.example`',
+      '`Origin` is `https://b0f1c5e6f2e4b3a8.example`',
+    ],
+    ['an address', 'connect ECONNREFUSED 127.0.0.1:6379', 'connect ECONNREFUSED 127.0.0.1:6380'],
+    ['the version of an address', 'belongs to the internet (IPv4)', 'belongs to the internet (IPv6)'],
+    ['a limit', 'more than the allowed 300 s', 'more than the allowed 60 s'],
+    ['the end of a long text', `${'a '.repeat(2_000)}b`, `${'a '.repeat(2_000)}c`],
+  ])('prints both texts if they differ in %s', (_what, one, other) => {
+    const limit = new KindLimit(() => 0)
+    expect(limit.admit('kind', () => one)).toBeDefined()
+    expect(limit.admit('kind', () => other)).toBeDefined()
+  })
+
+  it.each([
+    ['the age of a signature', 'created 301 s ago', 'created 1302 s ago'],
+    ['a clock that is ahead', 'created 301 s in the future, for `a`', 'created 302 s in the future, for `a`'],
+    ['a duration', 'no answer after 1003.5 ms', 'no answer after 1004 ms'],
+    ['a date', 'failed at 2026-11-30T22:59:31.123Z', 'failed at 2026-11-30T22:59:32.456Z'],
+    ['a time in digits', 'failed at 1796079571', 'failed at 1796079572'],
+    ['a request id', 'for 0b0f1c5e-6f2e-4b3a-9a53-0d5f7c1a2b3c', 'for 1c0f1c5e-6f2e-4b3a-9a53-0d5f7c1a2b3d'],
+    [
+      'a nonce',
+      'claiming key-1/Zm9vYmFyMTIzNDU2Nzg5MA failed',
+      'claiming key-1/b0Rz_YmFyMTIzNDU2Nz-5MA failed',
+    ],
+  ])('prints one of two texts that differ only in %s', (_what, one, other) => {
+    const limit = new KindLimit(() => 0)
+    expect(limit.admit('kind', () => one)).toBeDefined()
+    expect(limit.admit('kind', () => other)).toBeUndefined()
   })
 
   it('prints 100 kinds per minute, stores no more, and counts the rest', () => {
