@@ -13,7 +13,7 @@ import { parseRelativeUrl } from '../match/relative-url.ts'
 import { isProblem } from '../match/problem.ts'
 import type { ReturnUrlSet } from '../match/return-url-set.ts'
 import { parseExactUrl, parseNamedUrl, type ReturnUrl } from '../match/return-url.ts'
-import { sayUrlProblem } from '../match/return-url-words.ts'
+import { sayRefusedUrl } from '../match/return-url-words.ts'
 import type { CompiledReturnUrls } from '../policy/sections/return-url-guard.ts'
 import { unasked, type Guard, type Judgement } from './guard.ts'
 
@@ -113,8 +113,7 @@ function judge(
   }
   if (isProblem(url)) {
     const { problem } = url
-    const detail = `the URL was refused: ${sayUrlProblem(problem)}`
-    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', detail, { reason: problem })
+    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', sayRefusedUrl(problem), { reason: problem })
   }
   const entry = urls.findSlashed(url) ?? urls.find(url)
   if (entry === undefined) {

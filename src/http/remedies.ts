@@ -1,7 +1,8 @@
 import type { DenialCode } from '../decision.ts'
 import { differsIn, has, isUnforwarded, knows, says, type Advice } from './advice.ts'
 import type { Picture } from './nearest-entry.ts'
-import { BODY_PARSERS, SIGNATURE_ADVICE, STRANGER, UNKNOWN_APP } from './signature-remedies.ts'
+import { RETURN_URL_ADVICE } from './return-url-remedies.ts'
+import { SIGNATURE_ADVICE, STRANGER, UNKNOWN_APP } from './signature-remedies.ts'
 
 /** How to fix a refusal: one or more sentences. Without a picture, the general advice. */
 export function fixFor(code: DenialCode, picture: Picture | undefined): string {
@@ -121,51 +122,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
     general: 'add the origin to `domainProtect.domains` if it belongs to the app.',
   },
   METHOD_NOT_ALLOWED: { general: 'add the method to `domainProtect.methods` if pages should use it.' },
-  RETURN_URL_REQUIRED: {
-    general:
-      'send it in the place that the `returnUrl` option names, with exactly this name, or declare the place as `optional`.',
-  },
-  RETURN_URL_NOT_ALLOWED: {
-    special: [
-      [
-        has('reason', 'body not kept'),
-        `${BODY_PARSERS} Send the body as JSON or as a form, with a matching \`Content-Type\`: other types have no parameters.`,
-      ],
-      [
-        has('reason', 'malformed body'),
-        'send the body as JSON or as a form (`application/x-www-form-urlencoded`), with a matching `Content-Type`.',
-      ],
-      [
-        has('reason', 'reserved parameter'),
-        'remove the parameters that the response will add from the return URL.',
-      ],
-      [has('reason', 'repeated', 'named in several places'), 'name the return URL once.'],
-      [
-        knows('percent-encoded twice'),
-        'encode the URL once: `encodeURIComponent(url)`, or `URLSearchParams`, but not both.',
-      ],
-      [
-        has('reason', 'not absolute'),
-        'send an absolute URL, or set the `relativeTo` option to admit paths on this server.',
-      ],
-      [has('reason', 'fragment'), 'remove the fragment (RFC 6749, 3.1.2).'],
-      [
-        has('reason', 'not ASCII'),
-        'percent-encode characters that are not ASCII, and write the host in ASCII (`xn--…`): `new URL(url).href` does both.',
-      ],
-      [
-        ({ evidence }) => Object.hasOwn(evidence, 'reason'),
-        'send the URL as `new URL(url).href` writes it, without user information: URLs that a parser would have to repair are refused.',
-      ],
-      [
-        differsIn('path'),
-        'add the path to `returnUrlGuard.urls`. A prefix matches whole segments: `/app` admits `/app/x`, but not `/apple`.',
-      ],
-      [differsIn('exact'), 'write the entry as a prefix if paths below it should be admitted.'],
-      [differsIn('query'), 'write the exact entry with this query, or use a prefix instead.'],
-    ],
-    general: 'add the page, or the folder that contains it, to `returnUrlGuard.urls`.',
-  },
+  ...RETURN_URL_ADVICE,
   REGION_MISDIRECTED: {
     general:
       'send the request to a location in the jurisdiction of the person, or let the policy redirect it (`onMisdirected`). Check the `here` option.',

@@ -6,7 +6,7 @@ export const UNKNOWN_APP =
 export const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
 
 export const BODY_PARSERS =
-  'mount bodyParsers() before the guard, instead of express.json() and other parsers, which do not keep the bytes.'
+  'mount bodyParsers() before the guard. If another parser is mounted there, such as express.json(), replace it: it does not keep the bytes.'
 
 /** How to fix what is wrong with a signature, or with the content that it covers. */
 export const SIGNATURE_ADVICE = {

@@ -22,6 +22,21 @@ const WORDS: Readonly<Record<string, string>> = {
   'reserved parameter': 'has a parameter that the response will add',
 }
 
+/** Why a request could not be searched for a return URL. */
+const UNREAD: Readonly<Record<string, string>> = {
+  'body not kept': 'this server has not kept the bytes of the body',
+  'malformed body': 'the body is neither JSON nor a form in UTF-8, or it is malformed',
+  'too many parameters': 'there are more than 1,000 parameters',
+  'fragment in the request target': 'the path of the request contains `#`',
+}
+
+/** Why a return URL was refused, as a clause. */
+export function sayRefusedUrl(problem: string): string {
+  return Object.hasOwn(UNREAD, problem)
+    ? `the return URL could not be read: ${UNREAD[problem]}`
+    : `the URL was refused: ${sayUrlProblem(problem)}`
+}
+
 /** Why a URL was refused, as a phrase: `it has a fragment (`#…`)`. */
 export function sayUrlProblem(problem: string): string {
   return Object.hasOwn(WORDS, problem) ? `it ${WORDS[problem]}` : problem

@@ -448,7 +448,10 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: (given) => [express.json(), ...servers(given)],
     ask: signed('/', { body: '{"a":1}', headers: JSON_TYPE }),
-    line: ['DIGEST_MISMATCH, this server has not kept the bytes of the body', 'instead of express.json()'],
+    line: [
+      'DIGEST_MISMATCH, this server has not kept the bytes of the body',
+      'such as express.json(), replace it',
+    ],
   },
   {
     name: 'another secret',
@@ -701,14 +704,95 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: (given) => [express.json(), returnUrlGuard({ ...given, returnUrl: { body: 'return_url' } })],
     ask: post('/', '{"return_url":"https://shop.example/app"}', JSON_TYPE),
-    line: ['RETURN_URL_NOT_ALLOWED', 'body not kept', 'mount bodyParsers()'],
+    line: [
+      'RETURN_URL_NOT_ALLOWED, the return URL could not be read: this server has not kept the bytes of the body. To fix: mount bodyParsers() before the guard. If another parser is mounted there, such as express.json(), replace it: it does not keep the bytes.',
+    ],
   },
+  {
+    name: 'a return URL in a body without any parser',
+    policy: urls('https://shop.example/app'),
+    mounts: (given) => [returnUrlGuard({ ...given, returnUrl: { body: 'return_url' } })],
+    ask: post('/', '{"return_url":"https://shop.example/app"}', JSON_TYPE),
+    line: ['the return URL could not be read: this server has not kept the bytes', 'mount bodyParsers()'],
+  },
+  {
+    name: 'a return URL with a scheme that runs a script',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=javascript:alert(1)'),
+    line: [
+      'the URL was refused: it has a scheme that is not allowed. To fix: send an `https:` URL, or one with the scheme of an app, such as `com.example.app:/callback`.',
+    ],
+  },
+  {
+    name: 'a return URL with http in place of https',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=http://shop.example/app'),
+    line: [
+      '`https://shop.example/app` differs in scheme: `http`, the entry has `https`. To fix: use `https:` in the return URL, as the entry does, or add the URL with `http:` to `returnUrlGuard.urls`.',
+    ],
+  },
+  {
+    name: 'a return URL with https in place of http',
+    policy: urls('http://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=https://shop.example/app'),
+    line: [
+      'differs in scheme',
+      'To fix: use `http:` in the return URL, as the entry does, or add the URL with `https:`',
+    ],
+  },
+  {
+    name: 'a return URL on another port',
+    policy: urls('http://localhost:5173/app'),
+    mounts: returns,
+    ask: get('/?return_url=http://localhost:3000/app'),
+    line: ['differs in port', 'add the URL with this port to `returnUrlGuard.urls`'],
+  },
+  {
+    name: 'a return URL with www.',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=https://www.shop.example/app'),
+    line: [
+      'differs in subdomain',
+      'add the URL with this host to `returnUrlGuard.urls` if it belongs to the app',
+    ],
+  },
+  {
+    name: 'a return URL of a stranger',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=https://other.example/'),
+    line: [
+      'differs in host',
+      'add the page, or the folder that contains it, to `returnUrlGuard.urls` if it belongs to the app.',
+    ],
+  },
+  ...(
+    [
+      ['an encoded slash', 'https://shop.example/app/a%2Fb', 'only an exact entry'],
+      ['an encoded control character', 'https://shop.example/app/a%00', 'remove the character'],
+      ['a percent sign', 'https://shop.example/app/a%', 'write a percent sign as `%25`'],
+      ['an invalid port', 'https://shop.example:99999/app', 'write a port from 1 to 65535'],
+      ['an invalid host', 'https://-shop.example/app', 'write the host as an ASCII name'],
+      ['a length of 3,000', `https://shop.example/app/${'a'.repeat(3_000)}`, 'shorten the URL'],
+      ['a dot segment', 'https://shop.example/app/../x', 'as `new URL(url).href` writes it'],
+    ] as const
+  ).map(([what, url, fix]): Mistake => ({
+    name: `a return URL with ${what}`,
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get(`/?return_url=${encodeURIComponent(url)}`),
+    line: ['the URL was refused: it ', `To fix: `, fix],
+  })),
   {
     name: 'a return URL in a body of another type',
     policy: urls('https://shop.example/app'),
     mounts: (given) => [...bodyParsers(), returnUrlGuard({ ...given, returnUrl: { body: 'return_url' } })],
     ask: post('/', 'return_url=https://shop.example/app', { 'content-type': 'text/plain' }),
-    line: ['RETURN_URL_NOT_ALLOWED', 'Send the body as JSON or as a form'],
+    line: ['RETURN_URL_NOT_ALLOWED, the return URL could not be read', 'end the body as JSON or as a form'],
   },
   {
     name: 'a country that is not known',
