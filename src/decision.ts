@@ -21,7 +21,7 @@ export const DENIALS = {
   SIGNATURE_EXPIRED: { status: 401, title: 'The message signature is outside its time window' },
   SIGNATURE_REPLAYED: { status: 401, title: 'The message signature has been used before' },
   DIGEST_MISMATCH: { status: 401, title: 'The content digest does not match the content' },
-  BROWSER_NOT_ALLOWED: { status: 403, title: 'Browsers may not call this service for this app' },
+  BROWSER_NOT_ALLOWED: { status: 403, title: 'Browsers may not send this request' },
   ADDRESS_NOT_ALLOWED: { status: 403, title: 'The client address is not allowed' },
   ORIGIN_REQUIRED: { status: 403, title: 'An origin is required' },
   ORIGIN_NOT_ALLOWED: { status: 403, title: 'The origin is not allowed' },

@@ -145,8 +145,10 @@ function lineOf(
     detail === undefined ? '.' : `, ${detail}.`,
     nearest === undefined ? '' : ` Nearest entry: ${nearest}.`,
     ` To fix: ${fix} ${leftOut.isLast ? SILENCE : SAME_AGAIN} See portcullis/${help}`,
-    leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more of this kind were left out)` : '',
-    leftOut.ofOthers > 0 ? ` (${leftOut.ofOthers} of other kinds were left out)` : '',
+    leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more of this kind ${wasOrWere(leftOut.ofKind)} left out)` : '',
+    leftOut.ofOthers > 0
+      ? ` (${leftOut.ofOthers} of other kinds ${wasOrWere(leftOut.ofOthers)} left out)`
+      : '',
     ...framesOf(error),
   ]
   const message = said.join('')
@@ -163,4 +165,8 @@ function lineOf(
     help,
     leftOut: leftOut.ofKind,
   }
+}
+
+function wasOrWere(count: number): string {
+  return count === 1 ? 'was' : 'were'
 }

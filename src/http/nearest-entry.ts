@@ -17,7 +17,9 @@ import { parseReturnUrl } from '../match/return-url.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
 import { GUARD_NAMES, type ReadSections } from '../policy/sections.ts'
 import { keptLists } from '../source/parsed-lists.ts'
+import { sayEvidence } from './evidence-words.ts'
 import { printable } from './printable.ts'
+import { NO_APP } from './request/app-id.ts'
 import type { RequestContext } from './request/context.ts'
 
 /** A refusal as developers see it: its texts, and what else the request shows. */
@@ -73,10 +75,16 @@ export function lookAt(refusal: Refusal, context: RequestContext): Picture {
     nearest: nearest && describe(nearest),
     differsIn: nearest?.differsIn ?? [],
     wildcard: typeof nearest?.entry === 'string' && nearest.entry.includes('://*.'),
-    facts: [...(facts ?? []), ...evidenceOf(evidence)],
+    facts: [...strangerOf(refusal, context), ...(facts ?? []), ...sayEvidence(refusal)],
     from,
     proxied: context.facts.proxied,
   }
+}
+
+/** The id of an app that does not exist, whichever guard has noticed it. */
+function strangerOf({ code, evidence }: Refusal, { askedId }: RequestContext): string[] {
+  if (code !== 'APP_UNKNOWN' && evidence['cause'] !== 'APP_UNKNOWN') return []
+  return askedId === NO_APP ? ['the key id of the signature names no app'] : named('the id', askedId)
 }
 
 /** The findings of one look. */
@@ -91,7 +99,6 @@ const NOTHING: Found = {}
 type Look = (refusal: Refusal, context: RequestContext) => Found
 
 const LOOKS: Partial<Record<Refusal['code'], Look>> = {
-  APP_UNKNOWN: (_refusal, { askedId }) => ({ facts: named('the id', askedId) }),
   ADDRESS_NOT_ALLOWED: lookAtAddress,
   ORIGIN_NOT_ALLOWED: lookAtOrigin,
   METHOD_NOT_ALLOWED: (_refusal, { facts }) => ({ facts: named('the method', facts.method) }),
@@ -202,13 +209,4 @@ function describe({ entry, differsIn, text }: EntryComparison): string {
 
 function named(what: string, value: string | undefined): string[] {
   return value === undefined ? [] : [`${what} is \`${printable(value, 200)}\``]
-}
-
-/** Internal labels, and members that the facts state in other words. */
-const UNTOLD: ReadonlySet<string> = new Set(['case', 'origin', 'reason', 'parameter'])
-
-function evidenceOf(evidence: Refusal['evidence']): string[] {
-  return Object.entries(evidence)
-    .filter(([name]) => !UNTOLD.has(name))
-    .map(([name, value]) => printable(`${name}: ${String(value)}`, 200))
 }

@@ -53,6 +53,10 @@ export const SIGNATURE_ADVICE = {
         'sign with a key that is currently valid, or change `notBefore` and `notAfter` of this key.',
       ],
       [
+        ({ detail }) => /^Signature(?:-Input)? was not sent/.test(detail),
+        'send both `Signature` and `Signature-Input`, as `signRequest` writes them. If the caller has sent both, look for a proxy that removes one of them.',
+      ],
+      [
         ({ detail }) =>
           /dictionary|different labels|Signature-Input is empty|list of components|byte sequence|canonical form/.test(
             detail,

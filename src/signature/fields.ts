@@ -57,6 +57,8 @@ export function parseSignatures(
   inputLines: readonly string[],
   signatureLines: readonly string[],
 ): readonly ReceivedSignature[] | FieldProblem {
+  if (inputLines.length === 0) return { problem: 'Signature-Input was not sent' }
+  if (signatureLines.length === 0) return { problem: 'Signature was not sent' }
   const writtenInputs = scanDictionary(inputLines.join(', '))
   const writtenSignatures = scanDictionary(signatureLines.join(', '))
   const excess = excessOf(writtenInputs) ?? excessOf(writtenSignatures)

@@ -11,8 +11,10 @@ import {
   domainProtect,
   fileStore,
   ipWhitelist,
+  memoryAuditSink,
   memoryNonces,
   memoryStore,
+  protect,
   regionPin,
   returnUrlGuard,
   serverOnly,
@@ -118,6 +120,16 @@ const returns = (given: Given): unknown[] => [
 const server = (given: Given): RequestHandler =>
   serverOnly({ ...given, nonces: memoryNonces() }) as RequestHandler
 const servers = (given: Given): unknown[] => [...bodyParsers(), server(given)]
+const protectedBy = (given: Given): unknown[] => [
+  protect({
+    ...given,
+    nonces: memoryNonces(),
+    sink: memoryAuditSink(),
+    here: 'london',
+    country: () => 'GB',
+    returnUrl: { query: 'return_url' },
+  }),
+]
 const region =
   (country: () => unknown) =>
   (given: Given): unknown[] => [regionPin({ ...given, here: 'london', country })]
@@ -311,7 +323,10 @@ export const MISTAKES: readonly Mistake[] = [
       ipWhitelist({ ...given, clientAddress: { trustedProxies: ['10.0.0.0/8'], header: 'x-forwarded-for' } }),
     ],
     ask: get('/', { 'x-forwarded-for': '203.0.113.7' }),
-    line: ['source: socket', 'name the subnet in `clientAddress.trustedProxies`'],
+    line: [
+      '; the address was read from the socket. Nearest',
+      'name the subnet in `clientAddress.trustedProxies`',
+    ],
   },
   {
     name: 'an IPv4 list and a caller by IPv6',
@@ -468,33 +483,30 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { sentMethod: 'PUT' }),
-    line: [
-      'SIGNATURE_INVALID',
-      'components: @method; mistake: `@method` was signed as GET. To fix: sign the method',
-    ],
+    line: ['SIGNATURE_INVALID', 'received request; `@method` was signed as GET. To fix: sign the method'],
   },
   {
     name: 'another name of this machine than the one that was signed',
     policy: SIGNED,
     mounts: servers,
     ask: (origin) => signed('/', { signedOrigin: origin.replace('127.0.0.1', 'localhost') })(origin),
-    line: ['components: @authority; mistake: `@authority` was signed as `localhost`. To fix: sign the host'],
+    line: ['received request; `@authority` was signed as `localhost`. To fix: sign the host'],
   },
   {
     name: 'a path without the path that the router is mounted on',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/exp/x', { signedPath: '/x' }),
-    line: [
-      'components: @path; mistake: `@path` was signed without its first segment. To fix: sign the whole path',
-    ],
+    line: ['received request; `@path` was signed without its first segment. To fix: sign the whole path'],
   },
   {
     name: 'a path without its first two segments',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/api/v2/x/y', { signedPath: '/x/y' }),
-    line: ['mistake: `@path` was signed without its first two segments. To fix: sign the whole path'],
+    line: [
+      'received request; `@path` was signed without its first two segments. To fix: sign the whole path',
+    ],
   },
   {
     name: 'another key id',
@@ -533,6 +545,60 @@ export const MISTAKES: readonly Mistake[] = [
     ask: signed('/'),
     line: [/SIGNATURE_EXPIRED, created 1\d+ s in the future/, 'must return milliseconds, as `Date.now` does'],
   },
+  ...[origins, servers, protectedBy].map((mounts, index): Mistake => ({
+    name: `an app id that does not exist, mount ${index}`,
+    policy: SIGNED,
+    mounts,
+    ask: get('/', { 'x-app-id': 'shopp' }),
+    line: [
+      index === 0
+        ? 'APP_UNKNOWN, there is no such app; the id is `shopp`. To fix: check the spelling'
+        : 'SIGNATURE_REQUIRED, there is no such app; the request is not signed; the id is `shopp`. To fix: check the spelling',
+    ],
+  })),
+  {
+    name: 'a browser with an app id that does not exist',
+    policy: SIGNED,
+    mounts: servers,
+    ask: get('/', { 'x-app-id': 'shopp', origin: 'https://shop.example' }),
+    line: [
+      'a browser sent the request; the id is `shopp`; the request has the header `Origin`. To fix: check the spelling',
+    ],
+  },
+  {
+    name: 'a signature without Signature-Input',
+    policy: SIGNED,
+    mounts: servers,
+    ask: get('/', { signature: 'abc' }),
+    line: [
+      'SIGNATURE_INVALID, Signature-Input was not sent. To fix: send both `Signature` and `Signature-Input`',
+    ],
+  },
+  {
+    name: 'a Signature-Input without signature',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { without: ['signature', 'Signature'] }),
+    line: ['SIGNATURE_INVALID, Signature was not sent. To fix: send both `Signature` and `Signature-Input`'],
+  },
+  {
+    name: 'a key id that names no app',
+    policy: SIGNED,
+    mounts: (given) => [
+      serverOnly({ ...given, nonces: memoryNonces(), appId: appIdFrom({ keyId: () => undefined }) }),
+    ],
+    ask: signed('/'),
+    line: ['SIGNATURE_INVALID, there is no such app; ', '; the key id of the signature names no app. To fix'],
+  },
+  {
+    name: 'an address that is denied',
+    policy: { ipWhitelist: { ...ENFORCE, ranges: ['127.0.0.0/8'], deny: ['127.0.0.0/16'] } },
+    mounts: addresses,
+    line: [
+      'the address is in `deny`; the client address belongs to this machine',
+      '; the entry is `127.0.0.0/16`; the address was read from `req.ip`. To fix',
+    ],
+  },
   {
     name: 'signature headers that are no structured fields',
     policy: SIGNED,
@@ -551,7 +617,10 @@ export const MISTAKES: readonly Mistake[] = [
       )) as Headers
       return fetch(origin, { method: 'POST', headers: { ...headers, ...JSON_TYPE }, body: '{"a":1}' })
     },
-    line: ['SIGNATURE_INVALID, not covered: content-digest, content-type', 'send and sign `Content-Digest`'],
+    line: [
+      'SIGNATURE_INVALID, not covered: content-digest, content-type. To fix',
+      'send and sign `Content-Digest`',
+    ],
   },
   {
     name: 'a content type that is not covered',
@@ -581,7 +650,7 @@ export const MISTAKES: readonly Mistake[] = [
     ask: signed('/', { signedOrigin: 'https://api.example', added: { 'x-forwarded-host': 'api.example' } }),
     line: [
       'SIGNATURE_INVALID',
-      'components: @authority',
+      'received request; `@authority` was signed as in `X-Forwarded-Host`',
       'set the `authority` option to the origin that callers sign',
     ],
   },
@@ -627,14 +696,18 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { secret: Buffer.from(KEY.secret).toString('base64') }),
-    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was used as the secret'],
+    line: ['SIGNATURE_INVALID', 'received request; the base64 text of the secret was used as the secret'],
   },
   {
     name: 'a browser that calls a route for servers',
     policy: SIGNED,
     mounts: servers,
     ask: get('/', { origin: 'https://shop.example' }),
-    line: ['BROWSER_NOT_ALLOWED', 'evidence: origin', 'that pages may call behind `domainProtect`'],
+    line: [
+      'BROWSER_NOT_ALLOWED',
+      'a browser sent the request; the request has the header `Origin`. To fix',
+      'that pages may call behind `domainProtect`',
+    ],
   },
   {
     name: 'no return URL',
@@ -830,7 +903,11 @@ export const MISTAKES: readonly Mistake[] = [
     policy: { regionPin: ENFORCE },
     mounts: region(() => 'US'),
     ask: get(),
-    line: ['REGION_MISDIRECTED', 'here: london', 'Check the `here` option'],
+    line: [
+      'REGION_MISDIRECTED',
+      'this location is `london`; the jurisdiction is `world`; it comes from the `country` option',
+      'Check the `here` option',
+    ],
   },
   {
     name: 'a sink that fails',

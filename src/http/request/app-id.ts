@@ -140,8 +140,8 @@ export function routeParameterOf(reader: object): string | undefined {
   return routeParameters.get(reader)
 }
 
-// No app can have this id. An unknown key is then refused like a wrong signature, which does not reveal that the key is unknown.
-const NO_APP = '?'
+/** No app can have this id. An unknown key is then refused like a wrong signature, which does not reveal that the key is unknown. */
+export const NO_APP = '?'
 
 /** The key id of the only signature of the message. */
 function signatureKeyId(req: GuardRequest): string | undefined {

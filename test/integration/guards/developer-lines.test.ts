@@ -205,6 +205,19 @@ describe('the destination of lines', () => {
     expect(lines[4]).toContain('(4 more of this kind were left out)')
   })
 
+  it('says that one line was left out', async () => {
+    const lines = await linesOf({
+      ...REFUSED,
+      policy: domains('https://a.example'),
+      mounts: (given) => [domainProtect(given)],
+      ask: async (origin) => {
+        for (const text of ['https://b.example', 'https://b.example', 'https://c.example'])
+          await get('/', { origin: text })(origin)
+      },
+    })
+    expect(lines[1]).toContain(' (1 more of this kind was left out)')
+  })
+
   it('prints the refusals of each app, and each port', async () => {
     const store = memoryStore(
       ['tenant-1', 'tenant-2'].map((appId) => ({ policy: { appId, ...domains('http://localhost:5173') } })),
