@@ -114,7 +114,14 @@ function pictureOf(refusal: Refusal, context: RequestContext): Picture {
     return lookAt(refusal, context)
   } catch {
     const { detail, evidence } = refusal
-    const nothing = { nearest: undefined, differsIn: [], wildcard: false, facts: [], from: undefined }
+    const nothing = {
+      nearest: undefined,
+      differsIn: [],
+      respelled: false,
+      wildcard: false,
+      facts: [],
+      from: undefined,
+    }
     return { detail, evidence, ...nothing, proxied: false }
   }
 }

@@ -29,6 +29,8 @@ export interface Picture {
   /** The nearest entry and its difference, ready for printing. */
   readonly nearest: string | undefined
   readonly differsIn: readonly DifferingPart[]
+  /** Whether the value was refused in the form in which it was sent, and another form of it was compared with the entries. */
+  readonly respelled: boolean
   /** Whether the nearest entry is a wildcard. */
   readonly wildcard: boolean
   /** Other known facts, ready for printing. */
@@ -67,13 +69,16 @@ export function noteUnknownCountry(decision: Decision, country: unknown): void {
 /** Describes a refusal. It reads what the guard has read, and calls no option of the application again. */
 export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   const { detail, evidence } = refusal
-  const { from, facts, compared } = LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
-  const [nearest] = compared ?? []
+  const { from, facts, compared, writtenAs } = LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
+  const [first] = compared ?? []
+  // If an entry matches the value as it was sent, there was another reason to refuse it.
+  const nearest = writtenAs === undefined && first?.differsIn.length === 0 ? undefined : first
   return {
     detail,
     evidence,
-    nearest: nearest && describe(nearest),
+    nearest: nearest && describe(nearest, writtenAs),
     differsIn: nearest?.differsIn ?? [],
+    respelled: writtenAs !== undefined,
     wildcard: typeof nearest?.entry === 'string' && nearest.entry.includes('://*.'),
     facts: [...strangerOf(refusal, context), ...(facts ?? []), ...sayEvidence(refusal)],
     from,
@@ -92,6 +97,8 @@ interface Found {
   readonly from?: Picture['from']
   readonly facts?: readonly string[]
   readonly compared?: readonly EntryComparison[] | undefined
+  /** The form in which the value was compared, if the guard has refused it in its own. */
+  readonly writtenAs?: string
 }
 
 const NOTHING: Found = {}
@@ -127,14 +134,23 @@ function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
   return { from, facts: [`the client address belongs to ${from} (${text})`, ...lists], compared }
 }
 
-function lookAtOrigin(_refusal: Refusal, context: RequestContext): Found {
+function lookAtOrigin({ evidence }: Refusal, context: RequestContext): Found {
   const { origin, xOrigin } = context.facts
   const text = origin ?? xOrigin ?? ''
   const facts = named(origin === undefined ? '`X-Origin`' : '`Origin`', text)
-  const canonical = parseOrigin(text)
+  const canonical = parseOrigin(text) ?? originIn(text)
   if (canonical === undefined) return { facts }
   const { domains } = listsOf(context)?.domainProtect ?? {}
-  return { facts, compared: nearestIn(domains, (entries) => nearestDomains(canonical, entries)) }
+  const compared = nearestIn(domains, (entries) => nearestDomains(canonical, entries))
+  // The guard has not compared this text, so no entry may be said to match it.
+  const respelled = canonical !== text && (evidence['case'] === 'invalid' || parseOrigin(text) === undefined)
+  return { facts, compared, ...(respelled && { writtenAs: canonical }) }
+}
+
+/** The origin that a text such as `https://example.org/` or `https://example.org/page` begins with. */
+function originIn(text: string): string | undefined {
+  const [origin] = /^[^/?#]{1,64}:\/\/[^/?#]{1,255}(?=[/?#])/.exec(text) ?? []
+  return origin === undefined ? undefined : parseOrigin(origin)
 }
 
 function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
@@ -200,11 +216,15 @@ function nearestIn<Entry>(
   return list && compare(list.entries)
 }
 
-function describe({ entry, differsIn, text }: EntryComparison): string {
+function describe({ entry, differsIn, text }: EntryComparison, writtenAs: string | undefined): string {
   const written = typeof entry === 'string' ? `\`${entry}\`` : `exact \`${entry.exact}\``
   // A query may contain private data, and the line does not need it.
   const how = differsIn.includes('query') ? `differs in ${differsIn.join(', ')}` : text
-  return printable(`${written} ${how}`)
+  const verdict =
+    writtenAs !== undefined && differsIn.length === 0
+      ? `would match if the origin were written as \`${writtenAs}\``
+      : how
+  return printable(`${written} ${verdict}`)
 }
 
 function named(what: string, value: string | undefined): string[] {

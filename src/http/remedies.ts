@@ -99,7 +99,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         'write the origin as browsers do: the scheme, the host in lower case, and the port only if it is not the default; no path and no trailing slash.',
       ],
       [
-        (picture) => picture.nearest === undefined && has('case', 'server')(picture),
+        (picture) => (picture.nearest === undefined || picture.respelled) && has('case', 'server')(picture),
         'write one origin with its scheme, without a path and without a trailing slash: `https://app.example`. It must be one of `domainProtect.domains`.',
       ],
       [

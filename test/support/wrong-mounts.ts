@@ -349,12 +349,47 @@ export const MISTAKES: readonly Mistake[] = [
       'Nearest entry: `https://shop.example` differs in host',
     ],
   },
+  ...[
+    'HTTPS://SHOP.EXAMPLE',
+    'https://shop.example:443',
+    'https://shop.example/',
+    'https://Shop.example:443/page?a',
+  ].map((origin): Mistake => ({
+    name: `an origin in another form: ${origin}`,
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin }),
+    line: [
+      `\`Origin\` is \`${origin}\`. Nearest entry: \`https://shop.example\` would match if the origin were written as \`https://shop.example\`. To fix: write the origin as browsers do`,
+    ],
+  })),
+  {
+    name: 'another origin with a slash at its end',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'https://other.example/' }),
+    line: [
+      '`Origin` is `https://other.example/`. Nearest entry: `https://shop.example` differs in host: `other.example`, the entry has `shop.example`. To fix: write the origin as browsers do',
+    ],
+  },
+  {
+    name: 'a domain of the app, with headers that no browser sends together',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'https://shop.example', 'x-origin': 'https://other.example' }),
+    line: [
+      '`X-Origin` names another origin; `Origin` is `https://shop.example`. To fix: find out what sets these headers',
+    ],
+  },
   {
     name: 'an `X-Origin` with a slash at its end',
     policy: domains('https://shop.example'),
     mounts: origins,
     ask: get('/', { 'x-origin': 'https://shop.example/' }),
-    line: ['`X-Origin` is `https://shop.example/`', 'without a path and without a trailing slash'],
+    line: [
+      '`X-Origin` is `https://shop.example/`. Nearest entry: `https://shop.example` would match if',
+      'without a path and without a trailing slash',
+    ],
   },
   {
     name: 'an `X-Origin` without its scheme',
