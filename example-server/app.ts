@@ -85,7 +85,10 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     publicUrl: parts.publicUrl,
   })
   const forget = createForget({ storage, connections, sessions, mailCodes })
-  const { metrics = createMetrics({ policies }), readiness = createReadiness({ policies }) } = parts
+  const {
+    metrics = createMetrics({ policies }),
+    readiness = createReadiness({ policies, sink: parts.sink }),
+  } = parts
   const { onDecision } = metrics
   const refusals = createRefusals({ production: settings.production, log, onDecision })
   const limits = createLimits(parts.counts, secrets.limits, log)

@@ -25,7 +25,7 @@ async function start(settings: Settings, log: Log): Promise<void> {
   })
   const policies = createPolicySource({ store: kept.store })
   const metrics = createMetrics({ policies })
-  const readiness = createReadiness({ policies })
+  const readiness = createReadiness({ policies, sink: kept.sink })
 
   let stopping = false
   const stop = (): void => {

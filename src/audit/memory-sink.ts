@@ -10,6 +10,8 @@ export interface MemoryAuditSinkOptions {
 
 export interface MemoryAuditSink extends AuditSink {
   write(events: readonly AuditEvent[]): void
+  /** Never throws: memory is always available. */
+  check(): void
   /** The events that are kept, oldest first. */
   events(): readonly AuditEvent[]
   clear(): void
@@ -34,6 +36,7 @@ export function memoryAuditSink(options: MemoryAuditSinkOptions = {}): MemoryAud
         if (kept.length >= 2 * max) kept = kept.slice(-max)
       }
     },
+    check: () => undefined,
     events: () => kept.slice(-max),
     clear() {
       kept = []

@@ -33,6 +33,15 @@ end
 return #ARGV - 1`
 
 /**
+ * Finds out whether an event could be appended. Redis refuses the id 0-0 only after it has checked whether it can write: memory,
+ * disk, replica and permissions.
+ */
+const CHECK = `
+local reply = redis.pcall('XADD', KEYS[1], '0-0', 'event', '')
+if string.find(reply.err, 'greater than 0-0', 1, true) then return 0 end
+return reply`
+
+/**
  * Appends audit events to a Redis Stream through your own ioredis client: one entry for each event, with the event as one line of
  * JSON in the field `event`. The events of one write are stored together or not at all. An event may be stored twice if Redis
  * stored it and the reply was lost: `id` identifies duplicates.
@@ -53,17 +62,22 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
     },
   )
   const { stream = createKeyspace().audit, maxLength } = checked
+  async function run(script: string, ...values: readonly (string | number)[]): Promise<unknown> {
+    if (redis.status !== undefined && isDisconnected(redis.status)) {
+      throw new UnavailableError('Redis is not connected (audit)')
+    }
+    try {
+      return await redis.call('EVAL', script, 1, stream, ...values)
+    } catch (error) {
+      throw unavailable(error, 'audit')
+    }
+  }
   return {
+    async check() {
+      await run(CHECK)
+    },
     async write(events) {
-      if (redis.status !== undefined && isDisconnected(redis.status)) {
-        throw new UnavailableError('Redis is not connected (audit)')
-      }
-      let kept: unknown
-      try {
-        kept = await redis.call('EVAL', APPEND, 1, stream, maxLength ?? '', ...events.map(serialiseEvent))
-      } catch (error) {
-        throw unavailable(error, 'audit')
-      }
+      const kept = await run(APPEND, maxLength ?? '', ...events.map(serialiseEvent))
       if (kept !== events.length) throw new UnavailableError('Redis did not store all events')
     },
   }

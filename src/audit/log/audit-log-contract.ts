@@ -20,6 +20,8 @@ export interface AuditLogStatus {
 export interface AuditLog extends AuditSink {
   /** Resolves when the events are kept as `mode` requires; in the mode `async` it returns at once. */
   write(events: readonly AuditEvent[]): void | Promise<void>
+  /** Throws while events are not kept as `mode` requires: the queue is full, or the store or the spool fails. */
+  check(): void
   /**
    * Resolves when the store has all events that were written so far.
    *

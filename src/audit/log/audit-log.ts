@@ -238,6 +238,18 @@ class FrameLog implements AuditLog {
     }
   }
 
+  check(): void {
+    if (this.#closed) throw new UnavailableError('the audit log is closed')
+    if (this.#queueRatio >= 1) throw this.#full()
+    const spoolFails = this.#spoolPump?.failing ?? false
+    const storeFails = this.#storePump.failing
+    const { mode } = this.#settings
+    if (spoolFails && this.#needsSpool) throw new UnavailableError('the spool of the audit fails')
+    const hasOther = mode === 'async' || mode === 'fsync' || (this.#spoolPump !== undefined && !spoolFails)
+    if (storeFails && (mode === 'both' || !hasOther))
+      throw new UnavailableError('the store of the audit fails')
+  }
+
   async flush(): Promise<void> {
     const { last } = this.#maker
     this.#makeFrames()

@@ -112,6 +112,34 @@ describe('auditLog', () => {
     expect((await idsIn(store)).toSorted()).toEqual(ids(all).toSorted())
   })
 
+  it('fails its check while it cannot keep events as its mode requires', async () => {
+    const spool = async (): Promise<{ directory: string }> => ({ directory: await newFolder() })
+    const stores = open({ store: frames(), storeTimeout: 50 })
+    const both = open({ store: frames(), mode: 'both', spool: await spool(), storeTimeout: 50 })
+    const spools = open({ store: frames(), mode: 'spool', spool: await spool(), storeTimeout: 50 })
+    const fits = (): boolean[] =>
+      [stores, both, spools].map((log) => {
+        try {
+          log.check()
+          return true
+        } catch (error) {
+          expect(error).toBeInstanceOf(UnavailableError)
+          return false
+        }
+      })
+    expect(fits()).toEqual([true, true, true])
+    await server.kill()
+    const writes = [stores, both, spools].map((log) => log.write(events(1)))
+    await until('the store is known to fail', async () => spools.status().storeFailing && !fits()[0])
+    await until('the log with both is known to fail', async () => !fits()[1])
+    expect(fits()).toEqual([false, false, true])
+    await restart()
+    await Promise.all(writes)
+    await until('all logs are fit again', async () => fits().every(Boolean))
+    await stores.close()
+    expect(fits()).toEqual([false, true, true])
+  })
+
   it('refuses events beyond its queue, reports it, and accepts events again when the store has recovered', async () => {
     const told: string[] = []
     const store = frames()

@@ -222,7 +222,10 @@ describe('the example server on Redis', () => {
       expect(html.headers.get('content-type')).toMatch(/^text\/html/)
       expect(html.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+      const readiness = await fetch(`${server.url}/readyz`)
+      expect([readiness.status, await readiness.json()]).toEqual([503, { ready: false }])
       await back()
+      await until(async () => (await fetch(`${server.url}/readyz`)).status === 200)
       await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
       // The log has the refusals, with indented stack frames, and the outage once.
       const told = server.said.stderr.split('\n').filter((line) => /^\S/.test(line))

@@ -41,6 +41,18 @@ describe('redisAuditSink', () => {
     expect(fields?.[1]).toMatch(/^[\x20-\x7e]+$/)
   })
 
+  it('checks whether events can be stored, and stores none', async () => {
+    const sink = redisAuditSink(redis, { stream: 'checked' })
+    await sink.check?.()
+    expect(await redis.exists('checked')).toBe(0)
+    await sink.write([fieldEvent('1')])
+    await redis.config('SET', 'maxmemory', '1')
+    await expect((async () => sink.check?.())()).rejects.toThrow(UnavailableError)
+    await redis.config('SET', 'maxmemory', '0')
+    await sink.check?.()
+    expect(await ids('checked')).toEqual(['1'])
+  })
+
   it('can be read from any entry on', async () => {
     const stream = 'paged'
     const sink = redisAuditSink(redis, { stream })

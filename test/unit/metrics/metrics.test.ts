@@ -243,7 +243,41 @@ describe('readiness', () => {
     policies.close()
   })
 
+  it('is not given while the audit sink fails or gives no answer, and is given again afterwards', async () => {
+    const { policies } = setUp()
+    const sink = { write: () => undefined, check: (): void | Promise<void> => undefined }
+    const probe = createReadiness({ policies, sink: createMetrics().sink('main', sink) })
+    expect(await probe.check()).toEqual({ ready: true, by: 'store' })
+    const failures = [
+      () => Promise.reject(new Error('away')),
+      () => new Promise<void>(() => undefined),
+      () => {
+        throw new Error('full')
+      },
+    ]
+    for (const check of failures) {
+      sink.check = check
+      expect(await probe.check()).toEqual({ ready: false, by: 'audit' })
+    }
+    sink.check = () => undefined
+    expect(await probe.check()).toEqual({ ready: true, by: 'store' })
+    policies.close()
+  })
+
+  it('names the policies first if neither they nor the audit are available', async () => {
+    const { state, policies } = setUp()
+    state.away = true
+    const sink = { write: () => undefined, check: () => Promise.reject(new Error('away')) }
+    const probe = createReadiness({ policies, sink })
+    expect(await probe.check()).toEqual({ ready: false, by: 'unavailable' })
+    policies.close()
+  })
+
   it.each([
+    [
+      { policies: createPolicySource({ store: memoryStore() }), sink: { write: () => undefined } },
+      /`createReadiness.sink` must be an audit sink with a method `check`/,
+    ],
     [{}, /`createReadiness.policies` is missing/],
     [{ policies: {} }, /`createReadiness.policies` must be a policy source/],
   ])('refuses options %#', (options, message) => {
