@@ -33,12 +33,20 @@ export const SIGNATURE_ADVICE = {
       ],
       [
         says('exactly one readable Host'),
-        'send one `Host`. With a list of origins as the `authority` option, it must be the host of one of them: add the host that callers use.',
+        'send one `Host` header, with one host and, if it is not the default, its port.',
+      ],
+      [
+        says('which the origins in `authority` do not include'),
+        'add the origin that callers use to the `authority` option. If a proxy has changed `Host`, configure it to pass the original `Host` on.',
+      ],
+      [
+        says('`authority` option returned undefined'),
+        'let the function in `authority` return the origin that callers use. `undefined` refuses the request.',
       ],
       [knows('base64 text of the secret'), 'the caller must decode the secret from base64 before it signs.'],
       [
         says('does not match the received request'),
-        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, if it strips a prefix (set the `pathPrefix` option). With `explainMismatch: true`, the answer has the signature base to compare with.',
+        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (the `authority` option must be the origin that callers sign), or the path, if it strips a prefix (the `pathPrefix` option must be exactly this prefix). With `explainMismatch: true`, the answer has the signature base to compare with.',
       ],
       [
         says('content-digest'),

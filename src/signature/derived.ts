@@ -8,6 +8,8 @@ export interface MessageParts {
   readonly method: string
   /** The `Host` header as received. `undefined` if there was not exactly one. */
   readonly authority: string | undefined
+  /** Why `authority` is `undefined`, as a phrase, if `Host` is not the reason. */
+  readonly authorityProblem?: string | undefined
   /** The request target as on the wire, in origin form: path and query. */
   readonly target: string
   /**
@@ -119,9 +121,10 @@ export function derivedValue(message: MessageParts, target: Target, name: string
 }
 
 /** RFC 9421 2.2.3: in lower case, without the default port. */
-function authorityOf({ authority, scheme }: MessageParts): string | BaseProblem {
+function authorityOf({ authority, authorityProblem, scheme }: MessageParts): string | BaseProblem {
   const host = authority === undefined ? undefined : readHost(authority)
-  if (host === undefined) return { problem: 'the request does not have exactly one readable Host header' }
+  if (host === undefined)
+    return { problem: authorityProblem ?? 'the request does not have exactly one readable Host header' }
   if (host.endsWith(':')) return host.slice(0, -1)
   if (scheme !== 'https' && host.endsWith(':80')) return host.slice(0, -3)
   if (scheme !== 'http' && host.endsWith(':443')) return host.slice(0, -4)

@@ -694,14 +694,17 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { signedOrigin: 'https://api.example' }),
-    line: ['SIGNATURE_INVALID', '`Host` (set the `authority` option)'],
+    line: ['SIGNATURE_INVALID', '`Host` (the `authority` option must be the origin that callers sign)'],
   },
   {
     name: 'a proxy that removes a prefix of the path',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/token', { signedPath: '/auth/token' }),
-    line: ['SIGNATURE_INVALID', 'or the path, if it strips a prefix (set the `pathPrefix` option)'],
+    line: [
+      'SIGNATURE_INVALID',
+      'or the path, if it strips a prefix (the `pathPrefix` option must be exactly this prefix)',
+    ],
   },
   {
     name: 'a host that is not in the list of the `authority` option',
@@ -713,7 +716,8 @@ export const MISTAKES: readonly Mistake[] = [
     ask: signed('/'),
     line: [
       'SIGNATURE_INVALID',
-      'With a list of origins as the `authority` option, it must be the host of one of them',
+      /`Host` is `127\.0\.0\.1:\d+`, which the origins in `authority` do not include/,
+      'add the origin that callers use to the `authority` option',
     ],
   },
   {

@@ -3,14 +3,16 @@ import { parseOrigin, parseOriginEntry } from '../../match/origin.ts'
 import { isProblem } from '../../match/problem.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
-import { askNow } from './ask-option.ts'
+import { printable } from '../printable.ts'
+import { askNow, OptionFailure } from './ask-option.ts'
 
 /**
  * Where callers reach this service, as an origin: `https://gateway.example`.
  *
  * - A string is the authority of every request, whatever its `Host`: for a proxy that changes the `Host`.
  * - In a list, one of the origins must have the `Host` of the request.
- * - A function returns it for each request, from a source that callers cannot write. A result that is not an origin refuses.
+ * - A function returns it for each request, from a source that callers cannot write; `undefined` refuses the request. Any other result
+ *   that is not an origin is a failure of the option.
  */
 export type AuthorityOption = string | readonly string[] | Callback<[req: GuardRequest], string | undefined>
 
@@ -57,13 +59,13 @@ function isPathPrefix(value: unknown): boolean {
 }
 
 /** Where callers reach this service. */
-export type Place = Pick<SignedMessage, 'authority' | 'scheme'> & {
+export type Place = Pick<SignedMessage, 'authority' | 'authorityProblem' | 'scheme'> & {
   /** The prefix that a proxy stripped from the path. */
   readonly prefix?: string | undefined
 }
 
-/** Returns what replaces the received `Host`; `undefined` if the request cannot be meant for this service. */
-export type PlaceReader = (host: string, req: GuardRequest) => Place | undefined
+/** Returns what replaces the received `Host`; a place without authority if the request cannot be meant for this service. */
+export type PlaceReader = (host: string, req: GuardRequest) => Place
 
 /** Compiles the options `authority` and `pathPrefix`; `undefined` if the received `Host` is trusted. */
 export function compilePlace(
@@ -73,22 +75,39 @@ export function compilePlace(
   const placeOf = compileAuthority(option)
   if (prefix === undefined) return placeOf
   if (placeOf === undefined) return (host) => ({ authority: host, prefix })
-  return (host, req) => {
-    const place = placeOf(host, req)
-    return place && { ...place, prefix }
-  }
+  return (host, req) => ({ ...placeOf(host, req), prefix })
 }
 
 /** Compiles the option `authority`; `undefined` if the received `Host` is trusted. */
 export function compileAuthority(option: AuthorityOption | undefined): PlaceReader | undefined {
   if (option === undefined) return undefined
-  if (typeof option === 'function') return (_host, req) => readOrigin(askNow(option, 'authority', req))
+  if (typeof option === 'function') return (_host, req) => returned(askNow(option, 'authority', req))
   if (typeof option === 'string') {
-    const place = readOrigin(option)
+    const place = readOrigin(option) as Place
     return () => place
   }
-  const places = option.map(readOrigin)
-  return (host) => places.find((place) => place !== undefined && isHostOf(host.toLowerCase(), place))
+  const places = option.map((origin) => readOrigin(origin) as Place)
+  return (host) => places.find((place) => isHostOf(host.toLowerCase(), place)) ?? unlisted(host)
+}
+
+/** @throws OptionFailure if the result is neither an origin nor `undefined` */
+function returned(value: unknown): Place {
+  if (value === undefined) return NOWHERE
+  const place = readOrigin(value)
+  if (place !== undefined) return place
+  const given = typeof value === 'string' ? `\`${printable(value, 200)}\`` : `a value of type ${typeof value}`
+  const problem = `it returned ${given}, which is not an origin such as \`https://gateway.example\``
+  throw new OptionFailure('authority', new TypeError(problem + (originHint(value) ?? '')))
+}
+
+const NOWHERE: Place = {
+  authority: undefined,
+  authorityProblem: 'the `authority` option returned undefined for this request',
+}
+
+function unlisted(host: string): Place {
+  const problem = `\`Host\` is \`${printable(host, 200)}\`, which the origins in \`authority\` do not include`
+  return { authority: undefined, authorityProblem: problem }
 }
 
 /** A host may name the default port. */

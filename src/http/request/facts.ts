@@ -5,7 +5,7 @@ import type { Content } from '../../signature/digest.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { GuardRequest } from '../handler.ts'
 import { checkUsualAddress } from './address-warnings.ts'
-import type { PlaceReader } from './authority.ts'
+import type { Place, PlaceReader } from './authority.ts'
 import type { AddressFacts, ClientAddressReader } from './client-address.ts'
 import { contentOf, framesContent, streamedContent } from './content.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
@@ -217,13 +217,14 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   message(placeOf?: PlaceReader, streamed = false): SignedMessage {
-    const { authority, scheme, prefix } = this.#place(placeOf)
+    const { authority, authorityProblem, scheme, prefix } = this.#place(placeOf)
     const lines = this.#lines
     const { method, override } = this.#received
     return {
       method,
       methodOverride: override,
       authority,
+      authorityProblem,
       // A target that is not a path has no place for a prefix, and is refused.
       target: prefix !== undefined && this.target.startsWith('/') ? prefix + this.target : this.target,
       scheme,
@@ -250,17 +251,13 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   /** The place that the caller addressed: as received, or as the option says. */
-  #place(placeOf: PlaceReader | undefined): {
-    authority: string | undefined
-    scheme: 'http' | 'https'
-    prefix?: string | undefined
-  } {
+  #place(placeOf: PlaceReader | undefined): Place & { readonly scheme: 'http' | 'https' } {
     const authority = this.#authority()
     const scheme = this.#scheme()
     // Two `Host` lines, or none, are refused even if an option replaces them.
     if (placeOf === undefined || authority === undefined) return { authority, scheme }
     const place = placeOf(authority, this.#req)
-    return { authority: place?.authority, scheme: place?.scheme ?? scheme, prefix: place?.prefix }
+    return place.scheme === undefined ? { ...place, scheme } : (place as Place & { scheme: 'http' | 'https' })
   }
 
   /** RFC 9113 8.3.1: `:authority` replaces `Host`, and must not differ from it. */

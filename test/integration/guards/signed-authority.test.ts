@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import { ConfigError, createPolicySource, memoryNonces, memoryStore, serverOnly } from 'portcullis'
+import type { RefusalLine, RefusalLogger } from '../../../src/http/console-line.ts'
 import type { AuthorityOption } from '../../../src/http/request/authority.ts'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
@@ -18,10 +19,18 @@ async function send(
     target,
     lines = [],
     trustProxy = false,
-  }: { url: string; hosts: readonly string[]; target?: string; lines?: string[]; trustProxy?: boolean },
+    logger,
+  }: {
+    url: string
+    hosts: readonly string[]
+    target?: string
+    lines?: string[]
+    trustProxy?: boolean
+    logger?: RefusalLogger
+  },
 ): Promise<number> {
   const { app } = protectedApp(SECTIONS, (policies) => [
-    serverOnly({ policies, nonces: memoryNonces(), authority }),
+    serverOnly({ policies, nonces: memoryNonces(), authority, logger }),
   ])
   app.set('trust proxy', trustProxy)
   const { pathname } = new URL(url)
@@ -44,6 +53,54 @@ const LIST = ['https://gateway.example', 'http://other.example:8080']
 const forwarded = (req: { headers: Record<string, unknown> }) => req.headers['x-public-origin'] as string
 
 describe('@authority', () => {
+  it.each<[string, AuthorityOption, code: string, detail: string, fix: RegExp]>([
+    [
+      'a function that returns a host',
+      () => 'gw.example',
+      'OPTION_FAILED',
+      "the `authority` option failed with TypeError: it returned `gw.example`, which is not an origin such as `https://gateway.example`; write `'https://gw.example'`",
+      /^correct the option/,
+    ],
+    [
+      'a function that returns a slash too much',
+      () => 'https://gw.example/',
+      'OPTION_FAILED',
+      "the `authority` option failed with TypeError: it returned `https://gw.example/`, which is not an origin such as `https://gateway.example`; write `'https://gw.example'`",
+      /^correct the option/,
+    ],
+    [
+      'a function that returns null',
+      () => null as never,
+      'OPTION_FAILED',
+      'the `authority` option failed with TypeError: it returned a value of type object, which is not an origin such as `https://gateway.example`',
+      /^correct the option/,
+    ],
+    [
+      'a function that returns nothing',
+      () => undefined,
+      'SIGNATURE_INVALID',
+      'the `authority` option returned undefined for this request',
+      /^let the function in `authority` return the origin/,
+    ],
+    [
+      'a list without the host',
+      LIST,
+      'SIGNATURE_INVALID',
+      '`Host` is `called.example:81`, which the origins in `authority` do not include',
+      /^add the origin that callers use/,
+    ],
+  ])('developers read the mistake of %s', async (_what, option, code, detail, fix) => {
+    const lines: RefusalLine[] = []
+    const sent = {
+      url: 'http://called.example:81/a',
+      hosts: ['called.example:81'],
+      logger: (line: RefusalLine) => lines.push(line),
+    }
+    await send(option, sent)
+    expect(lines).toEqual([expect.objectContaining({ code, fix: expect.stringMatching(fix) })])
+    expect(lines[0]?.detail?.split('; key')[0]).toBe(detail)
+  })
+
   const cases: [string, AuthorityOption | undefined, Parameters<typeof send>[1], number][] = [
     ['the Host that arrives', undefined, { url: PUBLIC, hosts: ['gateway.example'] }, 200],
     ['in other case', undefined, { url: PUBLIC, hosts: ['Gateway.EXAMPLE'] }, 200],
@@ -66,7 +123,7 @@ describe('@authority', () => {
     ['a listed Host, signed for another listed one', LIST, { url: PUBLIC, hosts: ['other.example:8080'] }, 401],
     ['a Host that is not listed', LIST, { url: 'http://evil.example/a', hosts: ['evil.example'] }, 401],
     ['what a function says', forwarded, { url: PUBLIC, hosts: ['internal'], lines: ['X-Public-Origin: https://gateway.example'] }, 200],
-    ['what a function says, which is no origin', forwarded, { url: PUBLIC, hosts: ['gateway.example'], lines: ['X-Public-Origin: gateway.example'] }, 401],
+    ['what a function says, which is no origin', forwarded, { url: PUBLIC, hosts: ['gateway.example'], lines: ['X-Public-Origin: gateway.example'] }, 503],
     ['a function that says nothing', forwarded, { url: PUBLIC, hosts: ['gateway.example'] }, 401],
     ['a function that throws', () => { throw new Error('no') }, { url: PUBLIC, hosts: ['gateway.example'] }, 503],
   ] // prettier-ignore
