@@ -25,6 +25,18 @@ export interface PortcullisContext {
   readonly region: RegionContext | undefined
   /** Access to personal data. */
   readonly audit: AuditContext
+  /** The members above as plain data, without `audit` and `region.store`: `res.json(req.portcullis)` and `console.log` show it. */
+  toJSON(): PrintedContext
+}
+
+/** What is known about a request, as plain data. Members that are `undefined` are left out. */
+export interface PrintedContext extends Partial<
+  Pick<PortcullisContext, 'appId' | 'revision' | 'address' | 'returnUrl'>
+> {
+  readonly requestId: string
+  readonly returnUrls: Readonly<Record<string, string>>
+  readonly region?: Omit<RegionContext, 'store'>
+  readonly decisions: readonly Decision[]
 }
 
 export interface RegionContext {

@@ -8,7 +8,7 @@ import type { CompiledPolicy } from '../../policy/compile.ts'
 import { randomId } from '../../random-id.ts'
 import type { GuardRequest } from '../handler.ts'
 import { JudgedRequest } from '../judged-request.ts'
-import type { PortcullisContext, RegionContext } from '../portcullis.ts'
+import type { PortcullisContext, PrintedContext, RegionContext } from '../portcullis.ts'
 import { NodeFacts, type ClientAddressReader } from './facts.ts'
 
 /** The parts of a response that a page may read. */
@@ -146,6 +146,27 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   /** Reads the peer address early: Node remembers it, but cannot read it after the socket has closed. */
   rememberPeer(): void {
     void this.facts.peer
+  }
+
+  /** What handlers may read, as plain data: for `JSON.stringify`, `res.json` and loggers. */
+  toJSON(): PrintedContext {
+    const { requestId, appId, revision, address, returnUrl, returnUrls, region, decisions } = this
+    // The handle of the person's records is not data.
+    const { store: _store, ...place } = region ?? {}
+    return {
+      requestId,
+      ...(appId !== undefined && { appId, revision }),
+      ...(address !== undefined && { address }),
+      ...(returnUrl !== undefined && { returnUrl }),
+      returnUrls,
+      ...(region !== undefined && { region: place as Omit<RegionContext, 'store'> }),
+      decisions: [...decisions],
+    }
+  }
+
+  /** For `util.inspect` and `console.log`. The context itself refers to the request and its socket. */
+  [Symbol.for('nodejs.util.inspect.custom')](): PrintedContext {
+    return this.toJSON()
   }
 
   useAddressReader(reader: ClientAddressReader | undefined): void {
