@@ -1,7 +1,10 @@
 import type { Picture } from './nearest-entry.ts'
 
 /** Advice for a special case of a refusal. The first that applies is given. */
-export type Special = readonly [applies: (picture: Picture) => boolean, advice: string]
+export type Special = readonly [
+  applies: (picture: Picture) => boolean,
+  advice: string | ((picture: Picture) => string),
+]
 
 export interface Advice {
   /** What helps in general. It says nothing about a policy, so it may appear in a production log. */
@@ -34,6 +37,11 @@ export function differsIn(part: Picture['differsIn'][number]): Special[0] {
 /** Whether the address comes from the socket or from Express, and not from a header or an option of ours. */
 export function isUnforwarded(source: string): boolean {
   return source === 'socket' || source.includes('.')
+}
+
+/** Whether the address comes from the header that the `clientAddress` option names. */
+export function isOfHeader(source: string): boolean {
+  return source !== 'undefined' && source !== 'clientAddress' && !isUnforwarded(source)
 }
 
 /** Applies if the signature diagnosis found that one of these components was signed with another value. */

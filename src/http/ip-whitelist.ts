@@ -47,7 +47,7 @@ export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mou
     // Only the mount knows where the address was looked for.
     guard: (policy, asked) => {
       const judgement = decideIpWhitelist(policy, asked)
-      if (asked.address === undefined) noteMissingAddress(judgement.decision, reader?.place)
+      if (asked.address === undefined) noteMissingAddress(judgement.decision, reader)
       return judgement
     },
     begin: (context) => context.useAddressReader(reader),

@@ -20,6 +20,7 @@ import { keptLists } from '../source/parsed-lists.ts'
 import { sayEvidence } from './evidence-words.ts'
 import { printable } from './printable.ts'
 import { NO_APP } from './request/app-id.ts'
+import type { ClientAddressReader } from './request/client-address.ts'
 import type { RequestContext } from './request/context.ts'
 
 /** A refusal as developers see it: its texts, and what else the request shows. */
@@ -37,6 +38,8 @@ export interface Picture {
   readonly facts: readonly string[]
   /** The network of the client address, if the guard judges it. */
   readonly from: 'this machine' | 'a private network' | 'the internet' | undefined
+  /** The client address, if it belongs to a private network. */
+  readonly privateAddress?: string | undefined
   /** Whether a proxy forwarded the request. */
   readonly proxied: boolean
 }
@@ -51,11 +54,13 @@ export function noteRefusedUrls(decision: Decision, facts: ReturnUrlFacts): void
 }
 
 /** Where the client address was looked for, if a request has none. */
-const missingAddresses = new WeakMap<Decision, string>()
+const missingAddresses = new WeakMap<Decision, AddressPlace>()
+
+type AddressPlace = Pick<ClientAddressReader, 'place' | 'header'>
 
 /** Keeps where a client address was looked for and not found, if an option says where to look. */
-export function noteMissingAddress(decision: Decision, place: string | undefined): void {
-  if (decision.code === 'ADDRESS_NOT_ALLOWED' && place !== undefined) missingAddresses.set(decision, place)
+export function noteMissingAddress(decision: Decision, reader: AddressPlace | undefined): void {
+  if (decision.code === 'ADDRESS_NOT_ALLOWED' && reader !== undefined) missingAddresses.set(decision, reader)
 }
 
 /** What the `country` option returned for requests whose region is unknown. */
@@ -69,7 +74,8 @@ export function noteUnknownCountry(decision: Decision, country: unknown): void {
 /** Describes a refusal. It reads what the guard has read, and calls no option of the application again. */
 export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   const { detail, evidence } = refusal
-  const { from, facts, compared, writtenAs } = LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
+  const { from, privateAddress, facts, compared, writtenAs } =
+    LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
   const [first] = compared ?? []
   // If an entry matches the value as it was sent, there was another reason to refuse it.
   const nearest = writtenAs === undefined && first?.differsIn.length === 0 ? undefined : first
@@ -82,6 +88,7 @@ export function lookAt(refusal: Refusal, context: RequestContext): Picture {
     wildcard: typeof nearest?.entry === 'string' && nearest.entry.includes('://*.'),
     facts: [...strangerOf(refusal, context), ...(facts ?? []), ...sayEvidence(refusal)],
     from,
+    privateAddress,
     proxied: context.facts.proxied,
   }
 }
@@ -95,6 +102,7 @@ function strangerOf({ code, evidence }: Refusal, { askedId }: RequestContext): s
 /** The findings of one look. */
 interface Found {
   readonly from?: Picture['from']
+  readonly privateAddress?: string
   readonly facts?: readonly string[]
   readonly compared?: readonly EntryComparison[] | undefined
   /** The form in which the value was compared, if the guard has refused it in its own. */
@@ -120,8 +128,10 @@ function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
   const { detail } = refusal
   const address = parseIp(context.address ?? '')
   if (address === undefined) {
-    const place = missingAddresses.get(refusal)
-    return place === undefined ? NOTHING : { facts: [`it was looked for ${place}`] }
+    const reader = missingAddresses.get(refusal)
+    return reader === undefined
+      ? NOTHING
+      : { facts: [`it was looked for ${reader.place}${faultOf(reader, context)}`] }
   }
   const from = isLoopback(address) ? 'this machine' : isLocal(address) ? 'a private network' : 'the internet'
   // A public address may belong to a person.
@@ -131,7 +141,22 @@ function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
     : undefined
   const missing = (context.policy?.ipWhitelist?.lists ?? []).filter(({ exists }) => !exists)
   const lists = missing.map(({ name }) => `the store has no list \`${name}\``)
-  return { from, facts: [`the client address belongs to ${from} (${text})`, ...lists], compared }
+  const isPrivate = from === 'a private network'
+  return {
+    from,
+    ...(isPrivate && { privateAddress: address.text }),
+    facts: [`the client address belongs to ${from} (${text})`, ...lists],
+    compared,
+  }
+}
+
+/** What is wrong with the header, without its value: it may contain the addresses of people. */
+function faultOf({ header }: AddressPlace, { facts }: RequestContext): string {
+  if (header === undefined || !facts.headersComplete) return ''
+  if (facts.lines(header).length === 0) return ', which the request does not have'
+  if (facts.peer === undefined) return ', but the socket has no address'
+  const isList = header === 'x-forwarded-for' || header === 'forwarded'
+  return isList ? ', which has a part that is not an address' : ', which is not one address'
 }
 
 function lookAtOrigin({ evidence }: Refusal, context: RequestContext): Found {

@@ -1,5 +1,5 @@
 import type { DenialCode } from '../decision.ts'
-import { differsIn, has, isUnforwarded, knows, says, type Advice } from './advice.ts'
+import { differsIn, has, isOfHeader, isUnforwarded, knows, says, type Advice } from './advice.ts'
 import type { Picture } from './nearest-entry.ts'
 import { RETURN_URL_ADVICE } from './return-url-remedies.ts'
 import { SIGNATURE_ADVICE, STRANGER, UNKNOWN_APP } from './signature-remedies.ts'
@@ -8,7 +8,8 @@ import { SIGNATURE_ADVICE, STRANGER, UNKNOWN_APP } from './signature-remedies.ts
 export function fixFor(code: DenialCode, picture: Picture | undefined): string {
   const { general, special = [] } = ADVICE[code]
   if (picture === undefined) return general
-  return special.find(([applies]) => applies(picture))?.[1] ?? general
+  const advice = special.find(([applies]) => applies(picture))?.[1] ?? general
+  return typeof advice === 'string' ? advice : advice(picture)
 }
 
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
@@ -31,6 +32,18 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   ADDRESS_NOT_ALLOWED: {
     special: [
+      [
+        knows(', which the request does not have'),
+        'let the proxy send this header. If it sends another header, name that one in `clientAddress.header`.',
+      ],
+      [
+        knows(', but the socket has no address'),
+        'if the proxy connects through a Unix socket, add `unix` to `clientAddress.trustedProxies`. This header must contain only addresses.',
+      ],
+      [
+        knows(', which has a part that is not an address'),
+        'let the proxies write only addresses into this header: `unknown`, host names and empty parts are not addresses.',
+      ],
       [
         (picture) => says('no readable client address')(picture) && knows('the header')(picture),
         'let the proxy send this header once, with one address. If it sends another header, name that one in `clientAddress.header`.',
@@ -55,12 +68,22 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         'if a proxy in front has sent the forwarded header, trust it: set `trust proxy` in Express to its subnet, or name the subnet in `clientAddress.trustedProxies`. Otherwise the header is ignored, because any caller can write it.',
       ],
       [
+        ({ privateAddress, evidence }) =>
+          privateAddress !== undefined && isOfHeader(String(evidence['source'])),
+        ({ privateAddress }) =>
+          `add \`${privateAddress}\` to \`clientAddress.trustedProxies\` if it is a proxy of yours. If it is the caller, add its network to the allow list.`,
+      ],
+      [
         ({ from }) => from === 'this machine',
         'to call from your own machine, add `127.0.0.1` and `::1` to `ipWhitelist.ranges` in a development policy.',
       ],
       [
         differsIn('family'),
         'add the networks of the callers for this IP version too, or listen only on the other version.',
+      ],
+      [
+        ({ evidence }) => isOfHeader(String(evidence['source'])),
+        'add the network of the caller to the allow list. If the address is that of a proxy, add the proxy to `clientAddress.trustedProxies`.',
       ],
     ],
     general:

@@ -112,6 +112,9 @@ export const urls = (
 const SIGNED = { serverOnly: ENFORCE }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
+const behindProxies: Mistake['mounts'] = (given) => [
+  ipWhitelist({ ...given, clientAddress: { trustedProxies: ['loopback'], header: 'x-forwarded-for' } }),
+]
 export const addresses = (given: Given): unknown[] => [ipWhitelist(given)]
 const origins = (given: Given): unknown[] => [domainProtect(given)]
 const returns = (given: Given): unknown[] => [
@@ -292,6 +295,40 @@ export const MISTAKES: readonly Mistake[] = [
       'no readable client address; it was looked for in the header `x-real-ip`',
       'name that one in `clientAddress.header`',
     ],
+  },
+  {
+    name: 'a list of hops of which one is not an address',
+    policy: OPEN,
+    mounts: behindProxies,
+    ask: get('/', { 'x-forwarded-for': '203.0.113.7, unknown' }),
+    line: [
+      'in the header `x-forwarded-for`, which has a part that is not an address',
+      'let the proxies write only addresses into this header',
+    ],
+  },
+  {
+    name: 'a list of hops that the trusted proxy does not send',
+    policy: OPEN,
+    mounts: behindProxies,
+    ask: get(),
+    line: [
+      'in the header `x-forwarded-for`, which the request does not have.',
+      'let the proxy send this header. If',
+    ],
+  },
+  {
+    name: 'a second proxy that is not among the trusted ones',
+    policy: ranges('203.0.113.0/24'),
+    mounts: behindProxies,
+    ask: get('/', { 'x-forwarded-for': '203.0.113.9, 10.0.0.1' }),
+    line: ['add `10.0.0.1` to `clientAddress.trustedProxies` if it is a proxy of yours'],
+  },
+  {
+    name: 'a second proxy with a public address that is not among the trusted ones',
+    policy: ranges('203.0.113.0/24'),
+    mounts: behindProxies,
+    ask: get('/', { 'x-forwarded-for': '203.0.113.9, 198.51.100.1' }),
+    line: ['If the address is that of a proxy, add the proxy to `clientAddress.trustedProxies`'],
   },
   {
     name: 'a header of one address that has two',

@@ -32,6 +32,8 @@ export interface AddressFacts {
 export interface ClientAddressReader {
   /** Where it looks, as part of a sentence. */
   readonly place: string
+  /** The header that it reads, in lower case; `undefined` if it is a function. */
+  readonly header?: string
   /** @throws OptionFailure if a function of the application fails */
   find(req: GuardRequest, facts: AddressFacts): ClientAddress | undefined
 }
@@ -60,6 +62,7 @@ export function clientAddressReader(
   const reader = compileClientAddress(option, name)
   return {
     place: `in the header \`${reader.header}\``,
+    header: reader.header,
     find(req, facts) {
       // The line of the nearest proxy comes last, so Node drops it first, and only lines that the caller wrote would be left.
       const lines = facts.headersComplete ? facts.lines(reader.header) : []
