@@ -28,9 +28,12 @@ const WARNINGS = {
   PORTCULLIS_TRUST_PROXY_TOO_FEW: [
     'There seems to be an untrusted proxy: the client address is private, but the forwarded header ' +
       'names a public caller. All callers behind the proxy appear to have its address.',
-    'Trust the subnets of all your proxies, in `trust proxy` or in the `clientAddress` option.',
+    'Trust the subnets of all your proxies.',
   ],
 } as const
+
+const IN_OPTION = 'Add the subnets of all your proxies to `clientAddress.trustedProxies`.'
+const IN_EXPRESS = 'Set `trust proxy` to the subnets of all your proxies.'
 
 /** Shared by both builds of the package, so each warning appears once per process. */
 interface Watch {
@@ -52,6 +55,8 @@ interface Picture {
   readonly hops: readonly (string | undefined)[]
   /** Which of them is taken as the client, counted from 1; 0 is the peer of the socket. */
   readonly taken: number
+  /** Whether the `clientAddress` option says which proxies are trusted, and not Express. */
+  readonly byOption: boolean
   /** Whether the client would be trusted as a proxy. */
   readonly trusted: boolean
 }
@@ -69,6 +74,7 @@ export function checkClientAddress(
   judge({
     client: client.address,
     hops: [...reader.hops(lines)],
+    byOption: true,
     taken: client.hops,
     trusted: reader.trusts(client.address),
   })
@@ -109,6 +115,7 @@ export function checkUsualAddress(
       .toReversed()
       .map((hop) => hop.trim())
       .filter((hop) => hop !== ''),
+    byOption: false,
     taken,
     // A function of the application is not called more often than Express calls it.
     trusted: typeof trustProxy !== 'function' && settings?.['trust proxy fn']?.(client.text, taken) === true,
@@ -124,7 +131,7 @@ const FORWARDED = [
   'fly-client-ip',
 ] as const
 
-function judge({ client, hops, taken, trusted }: Picture): void {
+function judge({ client, hops, taken, byOption, trusted }: Picture): void {
   watch.looks -= 1
   const local = isLocal(client)
   // A trusted caller can write another address to the left of its own. This machine can do that anyway.
@@ -132,7 +139,8 @@ function judge({ client, hops, taken, trusted }: Picture): void {
   // A private address cannot reach a public proxy.
   const invented = local && hops.slice(0, taken).some(isPublic)
   if (believed || invented) warn('PORTCULLIS_TRUST_PROXY_TOO_MANY')
-  else if (local && hops.some(isPublic)) warn('PORTCULLIS_TRUST_PROXY_TOO_FEW')
+  else if (local && hops.some(isPublic))
+    warn('PORTCULLIS_TRUST_PROXY_TOO_FEW', byOption ? IN_OPTION : IN_EXPRESS)
 }
 
 function isPublic(hop: string | undefined): boolean {
@@ -140,8 +148,8 @@ function isPublic(hop: string | undefined): boolean {
   return address !== undefined && !isLocal(address)
 }
 
-function warn(code: keyof typeof WARNINGS): void {
+function warn(code: keyof typeof WARNINGS, advice: string = WARNINGS[code][1]): void {
   if (watch.told.has(code)) return
   watch.told.add(code)
-  emitWarning(code, WARNINGS[code])
+  emitWarning(code, [WARNINGS[code][0], advice])
 }

@@ -583,6 +583,15 @@ describe('a warning', () => {
     }
   })
 
+  it.each([
+    [option('loopback'), 'Add the subnets of all your proxies to `clientAddress.trustedProxies`. '],
+    [{ trustProxy: 'loopback' }, 'Set `trust proxy` to the subnets of all your proxies. '],
+  ])('names the setting that is in use for a proxy that is not trusted (%#)', async (setting, advice) => {
+    await ask(gateway(setting), `${XFF}: ${NEAREST}, 10.0.0.9`)
+    expect(codes()).toEqual([TOO_FEW])
+    expect(warned.mock.calls[0]?.[1]).toMatchObject({ detail: expect.stringContaining(advice) })
+  })
+
   it('is printed once per code, and only the first requests with a header are examined', async () => {
     const app = gateway({ trustProxy: 'loopback' })
     await listening(app, async (origin) => {
