@@ -86,7 +86,7 @@ function usualMistake(
   if (typeof given !== 'object' || given === null) return undefined
   const has = (name: string): boolean => name in given && !Object.hasOwn(expectations, name)
   if (has('headers') && has('method') && has('on'))
-    return `this is a request: mount what \`${factory}\` returns, \`app.use(${factory}({ … }))\``
+    return `this is a request: mount what \`${factory}\` returns, \`${factory}({ … })\``
   if (Object.hasOwn(expectations, 'policies') && has('peek') && has('load'))
     return `this is a policy source: write \`${factory}({ policies, … })\``
   return undefined

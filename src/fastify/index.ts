@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { didYouMean } from '../did-you-mean.ts'
 import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from '../http/handler.ts'
 import type { PortcullisContext } from '../http/portcullis.ts'
 import { keptRawBody } from '../http/request/content.ts'
@@ -46,11 +47,16 @@ export function portcullisFastify(
   done: (error?: Error) => void,
 ): void {
   const fastify = instance as FastifyLike
-  // Fastify adds options of its own, such as `prefix`.
-  const given = { guards: (options as Partial<PortcullisFastifyOptions>).guards }
+  // Fastify adds options of its own, such as `prefix`. Only names that resemble ours are refused.
+  const ours = Object.entries(options as object).filter(
+    ([name]) => name === 'guards' || didYouMean(name, ['guards']) !== undefined,
+  )
+  const given = Object.fromEntries(ours) as object
   let guards: readonly RequestHandler[]
   try {
-    guards = listOf(checkOptions('portcullisFastify', given, { guards: SOME_GUARDS }).guards as Guards)
+    guards = listOf(
+      checkOptions<PortcullisFastifyOptions>('portcullisFastify', given, { guards: SOME_GUARDS }).guards,
+    )
   } catch (error) {
     return done(error as Error)
   }

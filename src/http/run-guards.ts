@@ -29,6 +29,15 @@ export const SOME_GUARDS = {
   expected: 'a guard, or a list of guards and body parsers in their order',
   required: true,
   accepts: (value: unknown): boolean =>
-    typeof value === 'function' ||
-    (Array.isArray(value) && value.length > 0 && value.every((guard) => typeof guard === 'function')),
+    isHandler(value) || (Array.isArray(value) && value.length > 0 && value.every(isHandler)),
+  hint: (value: unknown): string | undefined => {
+    const written: readonly unknown[] = Array.isArray(value) ? value : [value]
+    const factory = written.find((guard) => typeof guard === 'function' && !isHandler(guard))
+    return factory === undefined ? undefined : `; call it: \`${(factory as RequestHandler).name}({ … })\``
+  },
+}
+
+/** A function with one parameter is a factory that was not called: a handler takes `next` too. */
+function isHandler(value: unknown): boolean {
+  return typeof value === 'function' && value.length !== 1
 }

@@ -175,7 +175,7 @@ describe('a suggestion', () => {
     [
       'a guard that was mounted without being called',
       () => ipWhitelist(new IncomingMessage(new Socket()) as never),
-      /^`ipWhitelist` takes .*: mount what `ipWhitelist` returns, `app\.use\(ipWhitelist\(\{ … \}\)\)`$/,
+      /^`ipWhitelist` takes .*: mount what `ipWhitelist` returns, `ipWhitelist\(\{ … \}\)`$/,
     ],
     [
       'a policy source in place of the options',
