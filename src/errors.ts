@@ -120,8 +120,17 @@ export interface PolicyIssue {
   readonly path: string
   /** Why, as a phrase: `host bits are set`. */
   readonly message: string
+  /** The refused entry of a list in quotes, without what may be secret. Left out for other values. */
+  readonly given?: string | undefined
   /** The spelling that would be accepted, if there is one. */
   readonly corrected?: string | undefined
+}
+
+/** Which document was refused. */
+export interface RefusedDocument {
+  readonly appId?: string | undefined
+  /** Its place in a call, as a phrase: `documents[1]` of `memoryStore`, with the backticks. */
+  readonly place?: string | undefined
 }
 
 /** A policy document, or a named list, was refused. Every reason is in `issues`, in the order of the document. */
@@ -132,8 +141,14 @@ export class PolicyError extends PortcullisError {
   override readonly help = helpFor('POLICY_INVALID')
   readonly issues: readonly PolicyIssue[]
 
-  constructor(issues: readonly PolicyIssue[], what: 'policy' | 'list' = 'policy') {
-    super(`${what} refused: ${issues.map(sayIssue).join('; ')}`)
+  constructor(
+    issues: readonly PolicyIssue[],
+    what: 'policy' | 'list' = 'policy',
+    { appId, place }: RefusedDocument = {},
+  ) {
+    const owner = appId === undefined ? '' : ` of app \`${appId}\``
+    const where = place === undefined ? '' : ` (${place})`
+    super(`${what}${owner} refused${where}: ${issues.map(sayIssue).join('; ')}`)
     this.issues = issues
   }
 }
@@ -233,9 +248,10 @@ export function isUnreadable(error: unknown): boolean {
 
 function sayIssue(issue: PolicyIssue): string {
   const { path, message } = issue
+  const given = Object.hasOwn(issue, 'given') ? issue.given : undefined
   const corrected = Object.hasOwn(issue, 'corrected') ? issue.corrected : undefined
   const where = path === '' ? 'the document' : `\`${path}\``
-  return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
+  return `${where}${given === undefined ? '' : ` (${given})`}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }
 
 /**

@@ -100,8 +100,8 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
 const VAULT_KEY =
   'set PORTCULLIS_VAULT_KEY, or give `--vault-key-file`, to the key that sealed the data: your servers use it too'
 
-/** One issue, with the corrected form if there is one. */
-export function sayIssue({ path, message, corrected }: PolicyIssue): string {
+/** One issue, with the refused entry and the corrected form if there are any. */
+export function sayIssue({ path, message, given, corrected }: PolicyIssue): string {
   const where = path === '' ? 'the document' : path
-  return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
+  return `${where}${given === undefined ? '' : ` (${given})`}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }

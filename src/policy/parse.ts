@@ -2,6 +2,7 @@ import type * as z from 'zod/mini'
 import { didYouMean, meant } from '../did-you-mean.ts'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import { EntryList } from '../match/entries.ts'
+import { isAppId } from '../names.ts'
 import type { Policy } from './policy.ts'
 import { policyShape, type PolicySchema } from './schema.ts'
 import type { ReadSections } from './sections.ts'
@@ -40,7 +41,11 @@ export function readPolicy(document: unknown): ReadPolicy {
   const own = ownMembers(document, MAX_DEPTH)
   const result = policyShape().schema.safeParse(own)
   if (!result.success)
-    throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, document)))
+    throw new PolicyError(
+      result.error.issues.flatMap((issue) => describe(issue, document)),
+      'policy',
+      { appId: appIdOf(own) },
+    )
   const { $schema: _ofEditors, ...written } = result.data
   const sections = bare<Omit<z.output<PolicySchema>, '$schema'>>(written)
   return {
@@ -48,6 +53,12 @@ export function readPolicy(document: unknown): ReadPolicy {
     lists: sections as ReadSections,
     duplicates: duplicatesIn(sections),
   }
+}
+
+/** The app id of a refused document, if it is valid. */
+function appIdOf(document: unknown): string | undefined {
+  const appId = valueAt(document, ['appId'])
+  return isAppId(appId) ? appId : undefined
 }
 
 /** Deeper than any valid document. Anything below is refused as a value of the wrong type. */
@@ -117,11 +128,13 @@ function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
     return [{ code: 'KEY_UNKNOWN', path, message: 'is not the name of a header' }]
   if (issue.code === 'custom') {
     const corrected: unknown = issue.params?.['corrected']
+    const entry = valueAt(document, issue.path)
     return [
       {
         code: 'ENTRY_INVALID',
         path,
         message: issue.message,
+        given: typeof entry === 'string' ? show(entry) : undefined,
         corrected: typeof corrected === 'string' ? corrected : undefined,
       },
     ]

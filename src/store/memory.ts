@@ -1,4 +1,5 @@
 import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
+import { isAppId } from '../names.ts'
 import { unknownOption } from '../options.ts'
 import type { PolicyInput } from '../policy/policy.ts'
 import { checkOneProcess } from '../several-processes.ts'
@@ -17,6 +18,7 @@ import {
   checkRemoval,
   historyOf,
   listRecords,
+  namingPolicy,
   parseDocument,
   type AppRecord,
   type Change,
@@ -45,10 +47,14 @@ export function memoryStore(documents: readonly InitialApp[] = []): ManagedPolic
   const owners = new KeyOwners()
   checkDocuments(documents)
   for (const [index, document] of documents.entries()) {
-    const { policy, keys = [] } = parseDocument(document)
+    const place = `\`documents[${index}]\` of \`memoryStore\``
+    const named = isAppId(document.policy?.appId) ? document.policy.appId : undefined
+    const { policy, keys = [] } = namingPolicy({ appId: named, place }, () => parseDocument(document))
     const { appId } = policy
-    if (records.has(appId))
-      throw new PolicyError([{ path: 'appId', message: 'two documents have this app id' }])
+    if (records.has(appId)) {
+      const message = `an earlier document also has the app id \`${appId}\`; give each app one document`
+      throw new PolicyError([{ path: 'appId', message }], 'policy', { appId, place })
+    }
     namingDocument(index, appId, () => change({ appId, replaces: 0, policy, keys, note: {} }))
   }
 

@@ -1,4 +1,4 @@
-import { RevisionConflict } from '../errors.ts'
+import { PolicyError, RevisionConflict, type RefusedDocument } from '../errors.ts'
 import { aFunction, checkOptions, wholeNumber } from '../options.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
@@ -64,8 +64,19 @@ export function parseDocument(document: AppDocument): {
   const own = Object.assign(Object.create(null), document) as AppDocument
   const policy = parsePolicy(own.policy)
   if (own.keys === undefined) return { policy, keys: undefined }
-  parseAppKeys(own.keys)
+  namingPolicy({ appId: policy.appId }, () => {
+    parseAppKeys(own.keys)
+  })
   return { policy, keys: Object.freeze(own.keys.map((key) => Object.freeze({ ...key }))) }
+}
+
+/** @throws PolicyError that names the document, in place of one that does not */
+export function namingPolicy<Result>(document: RefusedDocument, read: () => Result): Result {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof PolicyError ? new PolicyError(error.issues, 'policy', document) : error
+  }
 }
 
 /**

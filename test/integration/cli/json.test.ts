@@ -112,6 +112,7 @@ const CASES: readonly (readonly [
             code: z.string(),
             path: z.string(),
             message: z.string(),
+            given: z.string().optional(),
             corrected: z.string().optional(),
           }),
         )
@@ -134,6 +135,7 @@ const CASES: readonly (readonly [
             severity: z.enum(['danger', 'warning', 'advice']),
             message: z.string(),
             help: z.string(),
+            given: z.string().optional(),
             corrected: z.string().optional(),
           }),
         )

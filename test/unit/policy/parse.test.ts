@@ -114,10 +114,9 @@ describe('parsePolicy', () => {
     const shown = /```jsonc\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
     const document: unknown = JSON.parse(shown.replace(/\/\/ .*$/gm, '').replace(/,(?=\s*[}\]])/g, ''))
     expect(parsePolicy(document)).toEqual(document)
-    expect(page).toContain(
-      new PolicyError(issuesOf({ appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.5/24'] } }))
-        .message,
-    )
+    const appId = 'example-shop'
+    const refused = issuesOf({ appId, ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.5/24'] } })
+    expect(page).toContain(new PolicyError(refused, 'policy', { appId }).message)
   })
 
   it('adds the defaults of a section, and omits missing sections', () => {

@@ -95,6 +95,35 @@ describe('memoryStore', () => {
     expect(() => memoryStore([{ policy: { appId: 'a', name: 5 as never } }])).toThrow(/`name`/)
   })
 
+  it('names the app, the place and the entry of a refused document', () => {
+    const wrong = { appId: 'a2', ipWhitelist: { mode: 'enforce', ranges: ['10.0.0.1/8'] } } as const
+    expect(() => memoryStore([{ policy: { appId: 'a' } }, { policy: wrong }])).toThrow(
+      'policy of app `a2` refused (`documents[1]` of `memoryStore`): `ipWhitelist.ranges[0]` ("10.0.0.1/8"): ' +
+        'host bits are set; write `10.0.0.0/8`',
+    )
+    expect(() => memoryStore([{ policy: { appId: 'a b' } }])).toThrow(
+      /^policy refused \(`documents\[0\]` of `memoryStore`\): `appId`/,
+    )
+    expect(() => memoryStore([{ policy: { appId: 'a' } }, { policy: { appId: 'a' } }])).toThrow(
+      /^policy of app `a` refused \(`documents\[1\]` of `memoryStore`\): `appId`: .* `a`; give each app one/,
+    )
+  })
+
+  it('names the app of a refused write, and shows no secret of a key or of an entry', async () => {
+    const policy = { appId: 'a' }
+    const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: 'c2VjcmV0' }
+    const error = await memoryStore()
+      .write({ policy, keys: [key] }, 0)
+      .catch((thrown: Error) => thrown)
+    expect(String(error)).toMatch(/policy of app `a` refused: `keys\[0\]\.secret`/)
+    expect(String(error)).not.toContain(key.secret)
+    const urls = ['https://person:pass-word@example.org/../?token=t0ken']
+    const returnUrlGuard = { mode: 'enforce' as const, urls }
+    const refused = () => memoryStore([{ policy: { appId: 'a', returnUrlGuard } }])
+    expect(refused).toThrow(/`returnUrlGuard\.urls\[0\]` \("https:/)
+    expect(refused).not.toThrow(/pass-word|t0ken/)
+  })
+
   it('stores hosts in ASCII, so that history, differences and the index of origins have one spelling', async () => {
     const store = memoryStore()
     const policyOf = (...domains: string[]) => ({ appId: 'a', domainProtect: { mode: 'enforce', domains } })
