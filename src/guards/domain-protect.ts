@@ -57,6 +57,8 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   return judgeServer(section, facts)
 }
 
+const NO_DOMAINS = '`domains` is empty or missing in the policy, so it admits no origin'
+
 /** A server sends no `Origin`. The policy says what it must send instead. */
 function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode, domains, server } = section
@@ -64,6 +66,7 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
   if (xOrigin !== undefined) {
     const origin = domains.holds(xOrigin) ? xOrigin : parseOrigin(xOrigin)
     const entry = origin === undefined ? undefined : domains.find(origin)
+    if (domains.size === 0) return refused(mode, NO_DOMAINS, { case: 'server' })
     if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
@@ -113,6 +116,7 @@ function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: strin
   const contradiction = contradictionOf(facts, origin)
   if (contradiction !== undefined) return refused(mode, contradiction, { case: 'contradiction' })
   const entry = domains.find(origin)
+  if (domains.size === 0) return refused(mode, NO_DOMAINS, { case: label })
   if (entry === undefined) return refused(mode, '`Origin` matches no domain', { case: label })
   return judgeMethod(section, facts, { case: label, entry }, origin)
 }

@@ -72,6 +72,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (po
   return { decision: allowed(section, entries, returnUrls?.length ?? 0), outcome: returnUrls ?? NO_URLS }
 }
 
+const NO_ENTRIES = '`urls` is empty or missing in the policy, so it admits no URL'
 const NO_URLS: ReturnUrlOutcome = Object.freeze([])
 
 function refusedBy(
@@ -117,9 +118,8 @@ function judge(
   }
   const entry = urls.findSlashed(url) ?? urls.find(url)
   if (entry === undefined) {
-    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', {
-      origin: url.origin,
-    })
+    const detail = urls.size === 0 ? NO_ENTRIES : 'the URL matches no entry'
+    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', detail, { origin: url.origin })
   }
   return { url, entry }
 }

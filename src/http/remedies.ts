@@ -109,6 +109,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   ORIGIN_NOT_ALLOWED: {
     special: [
+      [says('empty or missing'), 'list the origins of the app in `domainProtect.domains`.'],
       [
         has('case', 'opaque'),
         'sandboxed frames, files and redirects across origins send `null`: call from a page with a real origin.',

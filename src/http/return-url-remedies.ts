@@ -1,8 +1,9 @@
-import { differsIn, has, knows, type Advice, type Special } from './advice.ts'
+import { differsIn, has, knows, says, type Advice, type Special } from './advice.ts'
 import { BODY_PARSERS } from './signature-remedies.ts'
 
-/** Why no URL was found, or several. */
+/** Why no URL was found or can match, or several were found. */
 const UNREADABLE: readonly Special[] = [
+  [says('empty or missing'), 'list the return URLs of the app in `returnUrlGuard.urls`.'],
   [
     has('reason', 'body not kept'),
     `${BODY_PARSERS} Send the body as JSON or as a form, with a matching \`Content-Type\`: other types have no parameters.`,

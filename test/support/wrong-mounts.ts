@@ -419,6 +419,33 @@ export const MISTAKES: readonly Mistake[] = [
     ],
   },
   {
+    name: 'a policy that lists no domains',
+    policy: { domainProtect: ENFORCE },
+    mounts: origins,
+    ask: get('/', { origin: 'https://shop.example' }),
+    line: [
+      'ORIGIN_NOT_ALLOWED, `domains` is empty or missing in the policy, so it admits no origin; `Origin` is',
+      'list the origins of the app in `domainProtect.domains`',
+    ],
+  },
+  {
+    name: 'a policy that lists no domains, and a server',
+    policy: { domainProtect: ENFORCE },
+    mounts: origins,
+    ask: get('/', { 'x-origin': 'https://shop.example' }),
+    line: ['`domains` is empty or missing in the policy', 'list the origins of the app'],
+  },
+  {
+    name: 'a policy that lists no return URLs',
+    policy: { returnUrlGuard: ENFORCE },
+    mounts: returns,
+    ask: get('/?return_url=https://shop.example/app'),
+    line: [
+      'RETURN_URL_NOT_ALLOWED, `urls` is empty or missing in the policy, so it admits no URL',
+      'list the return URLs of the app in `returnUrlGuard.urls`',
+    ],
+  },
+  {
     name: 'an `X-Origin` with a slash at its end',
     policy: domains('https://shop.example'),
     mounts: origins,

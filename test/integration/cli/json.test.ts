@@ -135,7 +135,6 @@ const CASES: readonly (readonly [
             severity: z.enum(['danger', 'warning', 'advice']),
             message: z.string(),
             help: z.string(),
-            given: z.string().optional(),
             corrected: z.string().optional(),
           }),
         )

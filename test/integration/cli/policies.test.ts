@@ -49,7 +49,9 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       1,
       [
         'portcullis policy set: refused:',
-        expect.stringContaining('ipWhitelist.ranges[0] ("192.0.2.1/24"): host bits are set; write `192.0.2.0/24`'),
+        expect.stringContaining(
+          'ipWhitelist.ranges[0] ("192.0.2.1/24"): host bits are set; write `192.0.2.0/24`',
+        ),
         expect.stringContaining('ipWhitelist.ranges[1]'),
       ],
     ])
