@@ -68,7 +68,11 @@ ${signed}
 }
 
 /** Notes for the operator about the settings of this start. */
-export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Promise<string[]> {
+export async function notesOf(
+  settings: Settings,
+  ukey1: Ukey1 | undefined,
+  othersOnly: boolean,
+): Promise<string[]> {
   const legacy = await Promise.all(
     settings.ukey1Apps.map(async (app) => {
       const secretKey = await ukey1?.issue(app)
@@ -89,6 +93,11 @@ export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Pro
     ...(settings.smtpUrl === undefined ? ['emails are printed here (set SMTP_URL to send them)'] : []),
     ...(settings.secretsAreTemporary
       ? ['SECRET_KEY is not set: this run uses a generated key, so no later run can read the stored data']
+      : []),
+    ...(othersOnly && !settings.secretsAreTemporary
+      ? [
+          'WARNING: this Redis contains data of another SECRET_KEY, which this run cannot read, and none of this one (set SECRET_KEY to the earlier key to use that data)',
+        ]
       : []),
     ...legacy,
   ]

@@ -42,14 +42,15 @@ async function bind(server: Server, port: number, { host, port: first, regions }
     server.listen(port, host, resolve)
   }).catch((error: NodeJS.ErrnoException) => {
     const isPort = error.code === 'EADDRINUSE' || error.code === 'EACCES'
-    const given = isPort ? JSON.stringify(port) : JSON.stringify(host)
-    const mend = !isPort
-      ? '. Set HOST to an address of this machine'
-      : port === first
-        ? '. Set PORT to a free port, or to 0 for any free port'
-        : `. The ${regions.length} locations use consecutive ports, starting at ${first}; set PORT, or set REGION to run only one`
+    if (!isPort)
+      throw new SettingError(
+        `HOST must be an address that this process can listen on; it is ${JSON.stringify(host)} (${error.code}). Set HOST to an address of this machine`,
+      )
+    const ports = regions.map((region, index) => `${region} on ${first + index}`).join(', ')
     throw new SettingError(
-      `${isPort ? 'PORT must be a port' : 'HOST must be an address'} that this process can listen on; it is ${given} (${error.code})${mend}`,
+      regions.length === 1 || first === 0
+        ? `PORT must be a port that this process can listen on; it is ${first} (${error.code}). Set PORT to a free port, or to 0 for any free port`
+        : `PORT is ${first}, so the locations listen on consecutive ports (${ports}), but this process cannot listen on ${port} (${error.code}). Set PORT to the first of ${regions.length} free ports, or to 0 for any free ports, or set REGION to run only one location`,
     )
   })
 }

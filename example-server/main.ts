@@ -79,7 +79,7 @@ async function start(settings: Settings, log: Log): Promise<void> {
 
   const urls = instances.map(({ url }) => url)
   const demo = production ? undefined : await createDemoApps(kept.store, urls)
-  const notes = await notesOf(settings, ukey1)
+  const notes = await notesOf(settings, ukey1, kept.othersOnly)
   const consoleToken = production ? undefined : settings.consoleToken
   console.log(banner({ instances, demo, notes, whyToken, consoleToken }))
 }

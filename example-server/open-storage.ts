@@ -1,5 +1,6 @@
 import type { ManagedPolicyStore, NonceStore } from 'portcullis'
 import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
+import type { Redis } from 'ioredis'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisPersonKeys, redisRecentEvents, redisStore } from 'portcullis/redis'
 import { memoryPeople, type SealedHolder } from 'portcullis/vault'
@@ -30,6 +31,8 @@ export interface OpenStorage {
   readonly sealed: readonly SealedHolder[]
   /** Finds recent events, for the console. */
   readonly recentEvents: FindRecentEvents
+  /** Whether the storage has data of another `SECRET_KEY`, and none of this one. */
+  readonly othersOnly: boolean
   close(): void
 }
 
@@ -47,6 +50,23 @@ function recentIn(sink: ReturnType<typeof memoryAuditSink>): FindRecentEvents {
       )
     return { events: events.slice(0, limit), isComplete: events.length <= limit }
   }
+}
+
+/** At most this many steps of a thousand keys each are searched at the start. */
+const MOST_STEPS = 20
+
+/** Whether Redis has data under the prefixes of other keys, and none under this one. False if that is not certain. */
+async function hasOthersOnly(redis: Redis, prefix: string): Promise<boolean> {
+  let cursor = '0'
+  let others = false
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', 'example:*', 'COUNT', 1_000)
+    if (keys.some((key) => key.startsWith(prefix))) return false
+    others ||= keys.some((key) => /^example:[0-9a-f]{12}:/.test(key))
+    if (next === '0') return others
+    cursor = next
+  }
+  return false
 }
 
 /** Opens all storage of the server, in memory or in Redis. */
@@ -71,6 +91,7 @@ export async function openStorage(
       sink,
       counts: memoryCounts(),
       sealed: [],
+      othersOnly: false,
       close: () => regional?.close(),
     }
   }
@@ -78,6 +99,7 @@ export async function openStorage(
     regional?.close()
     throw error
   })
+  const othersOnly = await hasOthersOnly(redis, prefix).catch(() => false)
   const storage = redisStorage(redis, prefix, outage)
   const store = redisStore(redis, { prefix, vault: vaultOf(secrets) })
   const stream = `${prefix}audit`
@@ -90,6 +112,7 @@ export async function openStorage(
     sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),
     sealed: [store, sealedInStorage(redis, prefix)],
+    othersOnly,
     close() {
       store.close()
       regional?.close()

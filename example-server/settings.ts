@@ -220,8 +220,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   if (!result.success) {
     const { path, message } = result.error.issues[0] as z.core.$ZodIssue
     const name = String(path[0])
-    const shown = SHOWN.has(name) ? JSON.stringify(given[name]) : 'a value that is not shown'
-    throw new SettingError(`${name} must be ${message}; it is ${shown}`)
+    const shown = SHOWN.has(name)
+      ? `it is ${JSON.stringify(given[name])}`
+      : 'the value is not shown here, because it may be secret'
+    throw new SettingError(`${name} must be ${message}; ${shown}`)
   }
   const { PORT, HOST, PUBLIC_URL, REGION, SECRET_KEY, NODE_ENV } = result.data
   checkVaultKeys(result.data)
@@ -281,7 +283,7 @@ function checkVaultKeys({
   const given = [...(VAULT_KEY === undefined ? [] : [VAULT_KEY]), ...decryptOnly].map(idOfKey)
   if (given.length > 0 && SECRET_KEY === undefined) {
     throw new SettingError(
-      `SECRET_KEY must be set, because ${VAULT_KEY === undefined ? 'VAULT_KEYS_DECRYPT_ONLY' : 'VAULT_KEY'} is set, and SECRET_KEY names the keys in Redis; it is ""`,
+      `SECRET_KEY must be set, because ${VAULT_KEY === undefined ? 'VAULT_KEYS_DECRYPT_ONLY' : 'VAULT_KEY'} is set, and SECRET_KEY names the keys in Redis`,
     )
   }
   if (!areDifferent([...given, ...(SECRET_KEY === undefined ? [] : [idOfKey(SECRET_KEY)])])) {
@@ -297,7 +299,7 @@ function checkVaultKeys({
   }
   if (destroyed.includes(ROOT) && VAULT_KEY === undefined) {
     throw new SettingError(
-      `VAULT_KEY must be set, because VAULT_KEYS_DESTROYED names ${ROOT}: no other key encrypts; it is ""`,
+      `VAULT_KEY must be set, because VAULT_KEYS_DESTROYED names ${ROOT}: no other key encrypts`,
     )
   }
 }
@@ -312,7 +314,7 @@ function checkLocations({ regionRedisUrls, regions }: Settings): void {
   const missing = needed.find((name) => !given.includes(name))
   if (missing !== undefined) {
     throw new SettingError(
-      `REDIS_${missing.toUpperCase()}_URL must be set, because REDIS_${given[0]?.toUpperCase()}_URL is set: both locations store the same people, or this process serves both; it is ""`,
+      `REDIS_${missing.toUpperCase()}_URL must be set, because REDIS_${given[0]?.toUpperCase()}_URL is set: both locations store the same people, or this process serves both`,
     )
   }
   if (new Set(Object.values(regionRedisUrls)).size < given.length)
@@ -354,9 +356,14 @@ function checkTogether({
       'SECRET_KEY must be set in production to 32 bytes in base64, such as the output of `openssl rand -base64 32`',
     )
   }
-  if (publicUrl?.startsWith('https:') !== true) {
+  if (publicUrl === undefined) {
     throw new SettingError(
-      `PUBLIC_URL must be an https origin in production; it is ${JSON.stringify(publicUrl ?? '')}`,
+      'PUBLIC_URL must be set in production to the https origin of this server, for example to https://gateway.example',
+    )
+  }
+  if (!publicUrl.startsWith('https:')) {
+    throw new SettingError(
+      `PUBLIC_URL must be an https origin in production; it is ${JSON.stringify(publicUrl)}`,
     )
   }
   if (redisUrl === undefined) {

@@ -277,7 +277,11 @@ describe('the second of three ports, if it is in use', () => {
     const { port } = other.address() as AddressInfo
     const { said, code } = await failToStart({ PORT: String(port - 1) })
     expect(code).toBe(1)
-    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*set PORT, or set REGION[^\n]*\n$/)
+    expect(said.stderr).toMatch(
+      new RegExp(
+        `^[^\\n]*PORT is ${port - 1}, [^\\n]*frankfurt on ${port}, [^\\n]*cannot listen on ${port} \\(EADDRINUSE\\)[^\\n]*set REGION[^\\n]*\\n$`,
+      ),
+    )
     await new Promise((resolve) => other.close(resolve))
   })
 })

@@ -201,9 +201,20 @@ describe('the example server on Redis', () => {
       },
       { ready: /store: Redis/ },
     )
-    expect(production.said.stdout).not.toMatch(/demo|secret/i)
+    expect(production.said.stdout.replace(/^.*WARNING: this Redis.*$/m, '')).not.toMatch(/demo|secret/i)
     production.signal('SIGTERM')
     expect(await production.ended).toBe(0)
+  })
+
+  it('warns at the start if Redis has data of another SECRET_KEY only', async () => {
+    const warning = /WARNING: this Redis contains data of another SECRET_KEY/
+    expect(server.said.stdout).not.toMatch(warning)
+    const other = { REDIS_URL: redis.url, SECRET_KEY: Buffer.alloc(32, 5).toString('base64') }
+    for (const isFirst of [true, false]) {
+      const run = await startExampleProcess(other)
+      expect([isFirst, warning.test(run.said.stdout)]).toEqual([isFirst, isFirst])
+      await killExampleProcess(run)
+    }
   })
 
   for (const [what, away, back] of [

@@ -41,11 +41,18 @@ describe('a wrong or missing setting is refused in one line that names it', () =
     [{ NODE_ENV: 'prod' }, /NODE_ENV must be development, test or production; it is "prod"/],
     [{ NODE_ENV: 'Production' }, /NODE_ENV must be.*"Production"/],
     [{ SMTP_URL: `http://user:${secret}@mail.example` }, /SMTP_URL.*smtps:\/\/.*not shown/],
-    [{ CONSOLE_TOKEN: 'a short one' }, /CONSOLE_TOKEN.*at least 32 random characters.*not shown/],
+    [
+      { CONSOLE_TOKEN: 'a short one' },
+      /^CONSOLE_TOKEN.*at least 32 random characters.*; the value is not shown here, because/,
+    ],
     [{ MAIL_FROM: 'nobody' }, /MAIL_FROM.*email address.*"nobody"/],
     [{ PORT: '65534' }, /PORT must be at most 65533, .*set REGION.*"65534"/],
     [{ NODE_ENV: 'production' }, /SECRET_KEY must be set/],
-    [{ NODE_ENV: 'production', SECRET_KEY }, /PUBLIC_URL.*https/],
+    [
+      { NODE_ENV: 'production', SECRET_KEY },
+      /^PUBLIC_URL must be set in production to the https origin of this server/,
+    ],
+    [{ ...PRODUCTION, PUBLIC_URL: 'http://localhost:3000' }, /^PUBLIC_URL must be an https origin.*"http:/],
     [{ ...PRODUCTION, REDIS_URL: '' }, /REDIS_URL must be set in production, for example to redis:/],
     [{ ...PRODUCTION, SMTP_URL: '' }, /SMTP_URL must be set in production, for example to smtps:/],
     [
