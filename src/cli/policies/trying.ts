@@ -4,7 +4,11 @@ import { meant } from '../../did-you-mean.ts'
 import { readLists } from '../../explain/compare-policies.ts'
 import { explain, type Explanation } from '../../explain/explain.ts'
 import type { RequestDescription } from '../../http/described-request.ts'
+import { DEFAULT_JURISDICTIONS } from '../../jurisdiction/jurisdictions.ts'
+import { parseIp } from '../../match/ip.ts'
 import { parsePolicy } from '../../policy/parse.ts'
+import type { Policy } from '../../policy/policy.ts'
+import type { GuardName } from '../../policy/sections.ts'
 import { triedRequest } from '../../policy/expectation-schema.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation, type Surroundings } from '../command.ts'
 import { readInput, readJson, unreadableFile } from '../input.ts'
@@ -20,10 +24,12 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
     throw new CommandUsageError('standard input can be read only once: use `-` for one option only')
   const { document, revision, keys } = await reader.read(operand)
   const description = await descriptionOf(invocation)
-  const lists = await readLists(listNamesOf(document), reader.lists)
+  checkFacts(invocation, description)
+  const policy = parsePolicy(document)
+  const lists = await readLists(listNamesOf(policy), reader.lists)
   const explanation = explain(document, { ...description, keys, lists })
   const { passes, decisions, comparisons } = explanation
-  await show(invocation, linesOf(invocation, explanation), {
+  await show(invocation, linesOf(invocation, explanation, uncheckedLines(explanation, policy)), {
     policy: operand,
     revision,
     passes,
@@ -34,8 +40,7 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
 })
 
 /** The lists that affect the answer. */
-function listNamesOf(document: unknown): readonly string[] {
-  const { ipWhitelist } = parsePolicy(document)
+function listNamesOf({ ipWhitelist }: Policy): readonly string[] {
   return ipWhitelist === undefined ? [] : [...ipWhitelist.lists, ...(ipWhitelist.denyLists ?? [])]
 }
 
@@ -64,6 +69,34 @@ export async function descriptionOf(invocation: Invocation): Promise<RequestDesc
       `\`--url\` must be an absolute URL such as \`https://gateway.example/auth\`, got \`${url}\``,
     )
   return { ...description, url }
+}
+
+const LOCATIONS = Object.values(DEFAULT_JURISDICTIONS).flatMap(({ locations }) => locations)
+
+/** @throws CommandUsageError for a value that no request can have */
+function checkFacts({ values }: Invocation, { address, here }: RequestDescription): void {
+  const nameOf = (name: string): string =>
+    textOf(values, name) === undefined ? `\`${name}\` of the request` : `\`--${name}\``
+  if (address !== undefined && parseIp(address) === undefined)
+    throw new CommandUsageError(
+      `${nameOf('address')} must be an IPv4 or IPv6 address such as \`203.0.113.7\`, got \`${address}\``,
+    )
+  if (here !== undefined && !LOCATIONS.includes(here))
+    throw new CommandUsageError(
+      `${nameOf('here')} must be one of ${LOCATIONS.join(', ')}, got \`${here}\`${meant(here, LOCATIONS)}`,
+    )
+}
+
+/** The option that each of these guards needs. Without it, the guard is not asked. */
+const NEEDS: Partial<Record<GuardName, string>> = { returnUrlGuard: '--return-url', regionPin: '--here' }
+
+/** The guards that the policy turns on and that were not asked, one line each. */
+function uncheckedLines({ decisions }: Explanation, policy: Policy): string[] {
+  return Object.entries(NEEDS).flatMap(([guard, option]) => {
+    const mode = policy[guard as GuardName]?.mode ?? 'off'
+    const isAsked = mode === 'off' || decisions.some((decision) => decision.guard === guard)
+    return isAsked ? [] : [`not checked: ${guard} (give \`${option}\`)`]
+  })
 }
 
 function checkedRequest(value: unknown, path: string): Partial<RequestDescription> {
@@ -114,7 +147,11 @@ function headersOf(lines: readonly string[]): ReadonlyMap<string, string> {
   return headers
 }
 
-function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }: Explanation): string[] {
+function linesOf(
+  surroundings: Surroundings,
+  { passes, decisions, comparisons }: Explanation,
+  unchecked: readonly string[],
+): string[] {
   const width = Math.max(0, ...decisions.map(({ guard }) => guard.length))
   return [
     ...decisions.map(({ guard, effect, mode, code, detail }) => {
@@ -134,6 +171,11 @@ function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }:
         ),
       ),
     ]),
-    passes ? 'the request would pass' : 'the request would be refused',
+    ...unchecked,
+    !passes
+      ? 'the request would be refused'
+      : unchecked.length === 0
+        ? 'the request would pass'
+        : 'the request would pass the guards that were checked',
   ]
 }

@@ -222,6 +222,23 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect(await tried('--header "Origin: https://a.example"')).toMatch(/allow +domainProtect/)
   })
 
+  it('try lists the guards that it has not asked', async () => {
+    write('pinned.json', {
+      appId: 'pinned',
+      ...Object.fromEntries(
+        ['serverOnly', 'ipWhitelist', 'domainProtect', 'auditAccess'].map((name) => [name, { mode: 'off' }]),
+      ),
+      returnUrlGuard: { mode: 'enforce', urls: ['https://a.example/'] },
+      regionPin: { mode: 'off' },
+    })
+    const asked = async (more: string): Promise<string> =>
+      (await run(`policy try ./pinned.json --url https://x.example/ ${more}`)).out
+    expect(await asked('')).toMatch(
+      /not checked: returnUrlGuard \(give `--return-url`\)\nthe request would pass the guards that were checked\n$/,
+    )
+    expect(await asked('--return-url https://a.example/')).toMatch(/the request would pass\n$/)
+  })
+
   it('try refuses impossible requests, and credentials in arguments', async () => {
     const refused = async (line: string, input?: string): Promise<string> => {
       const ended = await run(`policy try lone ${line}`, { input })
@@ -229,6 +246,15 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     }
     expect(await refused('')).toContain('2 portcullis policy try: `--url` or `--request` is missing')
     expect(await refused('--url /auth')).toContain('must be an absolute URL')
+    expect(await refused('--url https://x.example/ --address 203.0.113')).toContain(
+      '2 portcullis policy try: `--address` must be an IPv4 or IPv6 address such as `203.0.113.7`, got `203.0.113`',
+    )
+    expect(await refused('--url https://x.example/ --here pari')).toContain(
+      '2 portcullis policy try: `--here` must be one of london, frankfurt, dallas, got `pari`',
+    )
+    expect(await refused('--url https://x.example/ --request -', '{"address":"203.0.113"}')).toContain(
+      '2 portcullis policy try: `address` of the request must be an IPv4 or IPv6 address',
+    )
     expect(await refused('--url https://x.example/ --header nonsense')).toContain(
       'must be written as `Name: value`',
     )
