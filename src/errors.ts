@@ -81,7 +81,7 @@ export function wrongOption(
     const message = `\`${option}\` is missing: give ${expected}${hint}`
     return { code: 'OPTION_MISSING', option, expected, message }
   }
-  const got = given === SECRET ? 'another value (not shown)' : show(given)
+  const got = given === SECRET ? 'a value that is not shown here, because it may be secret' : show(given)
   const message = `\`${option}\` must be ${expected}, got ${got}${hint}`
   return { code: 'OPTION_INVALID', option, expected, message }
 }

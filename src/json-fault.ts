@@ -80,7 +80,7 @@ export function sayJsonFault(text: string): string {
   const advice = {
     'a comment': 'a comment; JSON has no comments, so remove it',
     'a comma at the end of a list': 'nothing follows the last comma; remove the comma',
-    'the end of the text': 'the text ends too early',
+    'the end of the text': 'the text ends too early; a closing bracket, brace or quotation mark is missing',
     'something else': 'a name or a value in double quotes, or a comma, is missing or misspelt',
   }
   return `line ${fault.line}, column ${fault.column}: ${advice[fault.what]}`

@@ -112,16 +112,33 @@ function ownMembers(expectation: Expectation): Expectation {
   return Object.assign(Object.create(null), expectation) as Expectation
 }
 
+/** Members of a policy that are often given to a guard. */
+const IN_POLICIES: ReadonlySet<string> = new Set([
+  'mode',
+  'ranges',
+  'deny',
+  'lists',
+  'denyLists',
+  'domains',
+  'urls',
+  'onMisdirected',
+  'fallback',
+  'onSinkFailure',
+])
+
 /** The issue of an option that the factory does not have. Its value is not shown. */
 export function unknownOption(factory: string, name: string, known: readonly string[]): ConfigIssue {
-  const meant = didYouMean(name, known)
+  const meant =
+    name === 'trustProxy' && known.includes('clientAddress') ? 'clientAddress' : didYouMean(name, known)
   const expected = known.length === 0 ? 'no options' : `one of ${known.join(', ')}`
   const advice =
     meant !== undefined
       ? `did you mean \`${meant}\`?`
       : known.length === 0
         ? 'it takes no options'
-        : `the options are ${known.join(', ')}`
+        : known.includes('policies') && IN_POLICIES.has(name)
+          ? 'it belongs in the policy of the app'
+          : `the options are ${known.join(', ')}`
   return {
     code: 'OPTION_UNKNOWN',
     option: `${factory}.${name}`,
@@ -143,7 +160,7 @@ function notOptions(
   const hidden =
     typeof given === 'string' &&
     Object.values(expectations).some((expectation) => ownMembers(expectation).secret === true)
-  const got = hidden ? 'another value (not shown)' : show(given)
+  const got = hidden ? 'a value that is not shown here, because it may be secret' : show(given)
   const message = `\`${factory}\` takes ${expected}, got ${got}${meant === undefined ? '' : `; ${meant}`}`
   return {
     code: given === undefined ? 'OPTION_MISSING' : 'OPTION_INVALID',

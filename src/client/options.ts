@@ -120,6 +120,10 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
   const issues = found.map((issue): ConfigIssue => {
     const name = issue.option.slice(factory.length + 1)
     const header = SENT_AS_HEADER.get(name)
+    if (name === 'secret' && given['secret'] instanceof Uint8Array) {
+      const message = `\`${issue.option}\` must be ${SECRET_RULE}, got bytes; write \`.toString('base64')\` after a Buffer`
+      return { ...issue, message }
+    }
     if (issue.code !== 'OPTION_UNKNOWN' || header === undefined) return issue
     const message = `${factory}: unknown option \`${name}\`: give the request the header \`${header}\``
     return { ...issue, message }

@@ -123,7 +123,7 @@ const addressWithMore: Guesser = (text) => {
   if (six !== undefined) return ['has a port', six]
   const [, zoned, prefix = ''] = WITH_ZONE.exec(text) ?? []
   if (zoned === undefined) return undefined
-  return ['has a zone, which has a meaning on one machine only', zoned + prefix]
+  return ['has a zone (after `%`), which means something on one machine only', zoned + prefix]
 }
 
 /** `10.0.0.1,10.0.0.2`: several entries in one text. */

@@ -162,10 +162,18 @@ function adviceOn(key: string, path: readonly PropertyKey[]): string {
   return keys.length === 0 ? '' : `: the keys are ${keys.join(', ')}`
 }
 
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a string',
+  int: 'a whole number',
+  boolean: '`true` or `false`',
+  array: 'an array',
+  object: 'an object',
+}
+
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return `a value of type ${issue.expected}`
+      return TYPES[issue.expected] ?? `a value of type ${issue.expected}`
     case 'invalid_value':
       return `one of ${issue.values.join(', ')}`
     case 'invalid_union':

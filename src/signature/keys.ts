@@ -3,6 +3,7 @@ import { PolicyError, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { isKeyId } from '../names.ts'
 import { ALGORITHM_NAMES, ALGORITHMS, isAlgorithm, type AlgorithmName, type Checker } from './algorithms.ts'
+import { LEAST_SECRET_BYTES } from './base.ts'
 
 /** A key of an app, with which its servers sign requests. */
 export interface AppKey {
@@ -168,7 +169,9 @@ function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyOb
   if (bytes === undefined || bytes.length === 0 || bytes.toString('base64') !== secret) {
     refuse(
       'secret',
-      "must be base64 with padding, such as the result of `randomBytes(32).toString('base64')`",
+      algorithm === 'hmac-sha256'
+        ? `must be base64 with padding of at least ${LEAST_SECRET_BYTES} bytes, such as the result of \`randomBytes(32).toString('base64')\``
+        : 'must be base64 with padding',
     )
     return undefined
   }

@@ -1,4 +1,4 @@
-import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
+import { ConfigError, PolicyError, wrongOption } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import { unknownOption } from '../options.ts'
 import type { PolicyInput } from '../policy/policy.ts'
@@ -166,7 +166,9 @@ function namingDocument(index: number, appId: string, begin: () => void): void {
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error
     const [{ path, message } = { path: '', message: '' }] = error.issues
-    const expected = `a key that only app \`${appId}\` has: it ${message}`
-    throw new ConfigError([wrongOption(`memoryStore documents[${index}].${path}`, expected, SECRET)])
+    const option = `memoryStore documents[${index}].${path}`
+    const expected = `a key that only app \`${appId}\` has`
+    const said = `\`${option}\` of app \`${appId}\` ${message}`
+    throw new ConfigError([{ code: 'OPTION_INVALID', option, expected, message: said }])
   }
 }

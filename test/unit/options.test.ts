@@ -105,12 +105,12 @@ describe('checkOptions', () => {
     [
       'a secret, which is not shown',
       { ...good, key: 'abc' },
-      '`guard.key` must be a key, got another value (not shown)',
+      '`guard.key` must be a key, got a value that is not shown here, because it may be secret',
     ],
     [
       'a string in place of options, which may be the secret of one of them',
       'x',
-      '`guard` takes an object with at least `policies`, `nonces`, got another value (not shown)',
+      '`guard` takes an object with at least `policies`, `nonces`, got a value that is not shown here, because it may be secret',
     ],
     [
       'a factory in place of its result',

@@ -56,7 +56,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       ],
     ])
     expect((await run('policy set -', { input: '{"appId":' })).error).toContain(
-      '`-` is not JSON: line 1, column 10: the text ends too early',
+      '`-` is not JSON: line 1, column 10: the text ends too early; a closing bracket, brace or quotation mark is missing',
     )
     expect((await run('policy set -', { input: '{}' })).error).toContain(
       'must contain a policy with an `appId`',

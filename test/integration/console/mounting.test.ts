@@ -46,12 +46,12 @@ describe('options', () => {
     [
       'a short key',
       { ...GOOD, pseudonymKey: new Uint8Array(8) },
-      /pseudonymKey` must be at least 32 bytes, got another value \(not shown\)/,
+      /pseudonymKey` must be at least 32 bytes, got a value that is not shown here, because it may be secret/,
     ],
     [
       'a key as a string',
       { ...GOOD, pseudonymKey: 'secret' },
-      /pseudonymKey` must be at least 32 bytes, got another value \(not shown\)/,
+      /pseudonymKey` must be at least 32 bytes, got a value that is not shown here, because it may be secret/,
     ],
     [
       'a state that cannot write',
@@ -75,7 +75,7 @@ describe('options', () => {
     [
       'a short token',
       [{ token: 'short', name: 'ada' }],
-      /consoleTokens\[0\]\.token` must be a string of at least 32 characters, got another value \(not shown\)/,
+      /consoleTokens\[0\]\.token` must be a string of at least 32 characters, got a value that is not shown here, because it may be secret/,
     ],
     ['no name', [{ token: 'x'.repeat(32) }], /consoleTokens\[0\]\.name` is missing/],
     [

@@ -19,6 +19,7 @@ import {
   returnUrlGuard,
   serverOnly,
 } from 'portcullis'
+import { signedFetch } from 'portcullis/client'
 
 const policies = createPolicySource({ store: memoryStore() })
 const sink = memoryAuditSink()
@@ -411,5 +412,29 @@ describe('construction', () => {
     expect(() =>
       auditAccess({ policies, sink, pseudonymKey: 'a secret that is a text' as never }),
     ).not.toThrow(/a secret/)
+  })
+})
+
+describe('an option that belongs elsewhere', () => {
+  it('names the option for proxies', () => {
+    const options = { policies, trustProxy: true } as never
+    expect(() => ipWhitelist(options)).toThrow(
+      'ipWhitelist: unknown option `trustProxy`: did you mean `clientAddress`?',
+    )
+  })
+
+  it('names the policy for its members', () => {
+    const options = { policies, mode: 'enforce', domains: [] } as never
+    expect(() => domainProtect(options)).toThrow(
+      'domainProtect: unknown option `mode`: it belongs in the policy of the app; ' +
+        'domainProtect: unknown option `domains`: it belongs in the policy of the app',
+    )
+  })
+
+  it('says how to write a secret that is given as bytes', () => {
+    const secret = Buffer.alloc(32, 7)
+    expect(() => signedFetch({ keyId: 'k', secret: secret as never })).toThrow(
+      /^`signedFetch\.secret` must be base64 .*, got bytes; write `\.toString\('base64'\)` after a Buffer$/,
+    )
   })
 })

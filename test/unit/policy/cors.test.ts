@@ -87,7 +87,7 @@ describe('the CORS settings of a policy', () => {
     [
       'a text for credentials',
       { credentials: 'true' },
-      'credentials | expected a value of type boolean, got "true"',
+      'credentials | expected `true` or `false`, got "true"',
     ],
     [
       'credentials for the opaque origin',
@@ -96,7 +96,7 @@ describe('the CORS settings of a policy', () => {
     ],
     ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200 seconds, got 7201'],
     ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0 seconds, got -1'],
-    ['a part of a second', { maxAge: 1.5 }, 'maxAge | expected a value of type int, got 1.5'],
+    ['a part of a second', { maxAge: 1.5 }, 'maxAge | expected a whole number, got 1.5'],
     [
       'the names of `cors`',
       { allowedHeaders: ['x-a'] },

@@ -143,9 +143,9 @@ describe('parsePolicy', () => {
     ['an app id with a line feed at its end', { appId: 'a\n' }, 'appId', /1-128 characters/],
     ['an app id of 129 characters', { appId: 'a'.repeat(129) }, 'appId', /1-128 characters/],
     ['no document', undefined, '', /is missing/],
-    ['a text in place of a document', '{}', '', /expected a value of type object/],
-    ['an array in place of a document', [], '', /expected a value of type object/],
-    ['null', null, '', /expected a value of type object, got null/],
+    ['a text in place of a document', '{}', '', /expected an object/],
+    ['an array in place of a document', [], '', /expected an object/],
+    ['null', null, '', /expected an object, got null/],
     ['an unknown section', { appId: 'a', ipWhitelst: { mode: 'off' } }, 'ipWhitelst', /unknown key/],
     [
       'an unknown key in a section',
@@ -169,7 +169,7 @@ describe('parsePolicy', () => {
       'a section that is null',
       { appId: 'a', serverOnly: null },
       'serverOnly',
-      /expected a value of type object, got null/,
+      /expected an object, got null/,
     ],
     [
       'a negative time',

@@ -145,6 +145,16 @@ describe('memoryStore', () => {
     expect(() => memoryStore(documents)).toThrow(ConfigError)
     expect(() => memoryStore(documents)).toThrow(/`memoryStore documents\[1\]\.keys\[0\]`.*app `a`/)
     expect(() => memoryStore(documents)).not.toThrow(key.secret)
+    expect(() => memoryStore(documents)).toThrow(
+      '`memoryStore documents[1].keys[0]` of app `b` has the id and the secret of a key of app `a`; every app needs keys of its own',
+    )
+  })
+
+  it('says how long the secret of a key must be', () => {
+    const keys = [{ id: 'k', algorithm: 'hmac-sha256' as const, secret: 'secret' }]
+    expect(() => memoryStore([{ policy: { appId: 'a' }, keys }])).toThrow(
+      /`keys\[0\]\.secret`: must be base64 with padding of at least 32 bytes/,
+    )
   })
 })
 

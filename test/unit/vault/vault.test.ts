@@ -121,7 +121,7 @@ describe('createVault', () => {
   const wrong: [object, RegExp][] = [
     [
       'SECRET' as never,
-      /`createVault` takes an object with at least `keys`, got another value \(not shown\)/,
+      /`createVault` takes an object with at least `keys`, got a value that is not shown here, because it may be secret/,
     ],
     [{ key: 'SECRET' }, /createVault: unknown option `key`: did you mean `keys`\?/],
     [{ keys: 'SECRET' }, /`createVault.keys`/],
