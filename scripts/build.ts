@@ -265,6 +265,16 @@ async function writeModules(ofPrograms: ReadonlySet<string>): Promise<void> {
  */
 async function writeDeclarations(from: string): Promise<void> {
   await rollDeclarations(from, join(dist, 'cjs'), entries)
+  // Tabs take less of the tarball than spaces.
+  for (const name of await readdir(join(dist, 'cjs'), { recursive: true })) {
+    if (!name.endsWith('.d.ts')) continue
+    const file = join(dist, 'cjs', name)
+    const text = await readFile(file, 'utf8')
+    await writeFile(
+      file,
+      text.replaceAll(/^(?: {4})+/gm, (spaces) => '\t'.repeat(spaces.length / 4)),
+    )
+  }
   for (const entry of entries.keys())
     await writeFile(join(dist, 'esm', `${entry}.d.ts`), `export * from '../cjs/${entry}.js'\n`)
 }

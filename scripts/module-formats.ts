@@ -56,7 +56,7 @@ function importsOf(from: string, bindings: readonly Binding[]): { esm: string; c
 }
 
 /** Longer lines are broken. Node prints the line that throws above an uncaught error. */
-const LONG = 500
+const LONG = 2_000
 
 /** Starts a new line with each statement of a module, and within long ones where the syntax allows it. */
 export async function withLines(text: string): Promise<string> {
