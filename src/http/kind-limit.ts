@@ -99,8 +99,8 @@ function withoutChanges(text: string): string {
 function withoutTimes(text: string): string {
   return text
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+/g, 'time')
-    .replace(/\d+ s (?=ago|in the future)/g, '')
-    .replace(/[\d.]+ ?ms\b/g, '')
+    .replace(/\d{1,15} s (?=ago|in the future)/g, '')
+    .replace(/[\d.]{1,20} ?ms\b/g, '')
     .replace(/[\w-]{10,}/g, (word) => (isRandom(word) ? 'random' : word))
 }
 

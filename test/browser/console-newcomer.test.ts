@@ -229,7 +229,8 @@ describe('what the console says', () => {
     expect(await page.getByRole('button', { name: 'Create report' }).count()).toBe(0)
     await page.goto(`${server.url}/#/nonsense`)
     await page.getByRole('heading', { name: 'Page not found' }).waitFor()
-    expect(await page.title()).toBe('Page not found · Portcullis console')
+    // The title changes after the page.
+    await page.waitForFunction(`document.title === 'Page not found · Portcullis console'`)
     expect([await axeFindings(page), wrong]).toEqual([[], []])
   })
 

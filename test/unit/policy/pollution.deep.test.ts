@@ -146,6 +146,7 @@ describe('a polluted Object.prototype', () => {
         name: 'appId',
         // No guard reads them.
         expect: 'appId',
+        $schema: 'appId',
         methods: 'cors',
         headers: 'cors',
         exposedHeaders: 'cors',
