@@ -292,7 +292,7 @@ describe('the expectations of a policy', () => {
     [
       { name: 'x', request: { signature: { age: 1.5 } }, effect: 'deny' },
       'expect[0].request.signature.age',
-      'int',
+      'a whole number',
     ],
     [
       { name: 'x', request: {}, effect: 'deny', guards: ['ipWhitelst'] },
