@@ -10,9 +10,9 @@ import { parseContent, parseHeaders, parseMethod, parseUrl, type RequestToSign }
  * given ones, `content-digest` (RFC 9530), `signature-input` and `signature`.
  *
  * The signature covers the method, authority, path, query and content digest, and, if given, the headers `authorization`,
- * `content-type`, `x-app-id`, `x-origin`, those that override the method (`x-http-method-override`) and those in `covered`. Each signature can be used only once, so sign again for a
- * retry. If a `host` header is given, it is signed instead of the host of the URL. If the body is not available, give its
- * `content-digest` as a header.
+ * `content-type`, `x-app-id`, `x-origin`, those that override the method (`x-http-method-override`) and those in `covered`. Each
+ * signature can be used only once, so sign again for a retry. If a `host` header is given, it is signed instead of the host of the
+ * URL. If the body is not available, give its `content-digest` as a header.
  *
  * Rejects with a `ConfigError` for invalid options, and with a `TypeError` if no verifier could accept the signature.
  */

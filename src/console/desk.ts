@@ -117,7 +117,8 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
 }
 
 /**
- * An app and its draft. A draft of an earlier revision that would change nothing was published, and could not be ended then: it ends now.
+ * An app and its draft. If the draft began from an earlier revision and would change nothing, it was published, but could not be
+ * deleted then: it is deleted now.
  *
  * @throws ConsoleProblem when there is no such app.
  */

@@ -43,9 +43,9 @@ export interface FieldVault extends SealedHolder {
    */
   index(field: string, value: string): readonly string[]
   /**
-   * Destroys the key of a person, so that none of their fields can be read any longer, wherever copies of them are stored. A backup of the
-   * key itself must be deleted too. Resolves
-   * with the number of keys destroyed. Other processes that have the key in memory forget it after `maxAge`.
+   * Destroys the key of a person, so that none of their fields can be read any longer, wherever copies of them are stored. A
+   * backup of the key itself must be deleted too. Resolves with the number of keys destroyed. Other processes that have the key in
+   * memory forget it after `maxAge`.
    */
   erase(person: string): Promise<number>
 }
