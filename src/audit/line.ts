@@ -236,18 +236,27 @@ class LineWriter {
   }
 
   #evidence(evidence: Evidence): string {
-    const entries = Object.entries(evidence)
-    const most = Math.min(entries.length, this.#bounds.evidence)
-    if (most < entries.length) this.truncated = true
-    // By name, so that if two names are cut to the same text, the last one stays.
-    const written = new Map<string, string>()
-    for (const [name, value] of entries.slice(0, most)) {
-      const key = this.#cut(name)
-      if (typeof value === 'string') written.set(key, quoted(this.#cut(value)))
-      else if (typeof value === 'boolean' || Number.isFinite(value)) written.set(key, String(value))
-      else written.delete(key)
+    const names = Object.keys(evidence)
+    const most = Math.min(names.length, this.#bounds.evidence)
+    if (most < names.length) this.truncated = true
+    let written = ''
+    /** By name, so that if two names are cut to the same text, the last one stays. */
+    let cut: Map<string, string> | undefined
+    for (let index = 0; index < most; index += 1) {
+      const name = names[index] as string
+      const text = this.#value(evidence[name])
+      if (name.length > this.#bounds.text) (cut ??= new Map()).set(this.#cut(name), text)
+      else if (text !== '') written += `${written === '' ? '' : ','}${quoted(name)}:${text}`
     }
-    return [...written].map(([name, value]) => `${quoted(name)}:${value}`).join(',')
+    if (cut === undefined) return written
+    const others = [...cut].flatMap(([name, text]) => (text === '' ? [] : [`${quoted(name)}:${text}`]))
+    return [...(written === '' ? [] : [written]), ...others].join(',')
+  }
+
+  /** A value of the evidence; empty if it is not one that an event may have. */
+  #value(value: unknown): string {
+    if (typeof value === 'string') return quoted(this.#cut(value))
+    return typeof value === 'boolean' || Number.isFinite(value) ? String(value) : ''
   }
 
   /** A member with a string value, given its name and opening quote. Other values are left out. */

@@ -1,3 +1,4 @@
+import { quoted } from '../../audit/json-text.ts'
 import { DENIALS, type DenialCode } from '../../decision.ts'
 import type { GuardResponse } from '../handler.ts'
 
@@ -25,6 +26,14 @@ export function problemDocument(code: DenialCode, requestId: string): ProblemDoc
   return { type: TYPES[code], title, status, code, instance: requestId }
 }
 
+/** The text of each document up to the value of its last member, the request id. */
+const STARTS = Object.fromEntries(
+  Object.keys(DENIALS).map((code) => {
+    const whole = JSON.stringify(problemDocument(code as DenialCode, ''))
+    return [code, whole.slice(0, -'""}'.length)]
+  }),
+) as Readonly<Record<DenialCode, string>>
+
 /**
  * Sends a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the request id, and
  * nothing about the policy, the request or the reason. The members of `extension` are added.
@@ -36,11 +45,15 @@ export function sendProblem(
   extension?: Readonly<Record<string, unknown>>,
 ): void {
   const { status } = DENIALS[code]
-  const document = problemDocument(code, requestId)
-  const text = JSON.stringify(extension === undefined ? document : { ...document, ...extension })
   // Node sends a string together with the head, in one write and one encoding: that of the head, because other middleware may
   // have set headers that are not ASCII. So the body must be ASCII.
-  const body = text.replaceAll(/[\u0080-\uffff]/g, escaped)
+  const body =
+    extension === undefined
+      ? `${STARTS[code]}${quoted(requestId)}}`
+      : JSON.stringify({ ...problemDocument(code, requestId), ...extension }).replaceAll(
+          /[\u0080-\uffff]/g,
+          escaped,
+        )
   res.statusCode = status
   res.setHeader('Content-Type', 'application/problem+json')
   res.setHeader('Content-Length', body.length)
