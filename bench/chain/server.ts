@@ -80,6 +80,8 @@ async function start(name: string): Promise<Server> {
   if (variant === undefined && name !== BASE) throw new Error(`there is no variant \`${name}\``)
   if (variant?.mount !== undefined) app.use((await variant.mount(tools)) as express.RequestHandler)
   app.get(PATH, (_req, res) => void res.json(ANSWER))
+  // Skipped if a guard has parsed the body.
+  app.post(PATH, express.json(), (_req, res) => void res.json(ANSWER))
   return variant?.serve?.(app, tools) ?? createServer(app)
 }
 

@@ -72,11 +72,10 @@ function target({ returnUrl = RETURN_URL }: Request): string {
   return `${PATH}?id=7&return_url=${encodeURIComponent(returnUrl)}`
 }
 
-function bytes(path: string, headers: Headers): Buffer {
+function bytes(path: string, headers: Headers, body?: string): Buffer {
   const lines = Object.entries({ host: HOST, 'user-agent': 'bench', accept: 'application/json', ...headers })
-  return Buffer.from(
-    `GET ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`,
-  )
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return Buffer.from(`${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1\r\n${head}\r\n${body ?? ''}`)
 }
 
 /** A request as sent by a page of the app. */
@@ -100,6 +99,17 @@ async function signed(request: Request = {}): Promise<Buffer> {
   return bytes(path, { ...headers, ...(await sign({ method: 'GET', url, headers: covered })) })
 }
 
+const BODY = JSON.stringify({ email: 'ann@example.com', name: 'Ann', plan: 'pro', tags: ['a', 'b'] })
+
+/** The same with a body of JSON, which the signature covers. */
+async function signedPost({ headers = {} }: Request = {}): Promise<Buffer> {
+  const path = target({})
+  const covered = { 'x-app-id': APP_ID, 'x-origin': ORIGIN, 'content-type': 'application/json' }
+  const url = `http://${HOST}${path}`
+  const signature = await sign({ method: 'POST', url, headers: covered, body: BODY })
+  return bytes(path, { ...headers, ...signature, 'content-length': String(BODY.length) }, BODY)
+}
+
 /** A request signed for a typical hand-made check: a MAC over time, method and target. */
 function signedByHand(): Buffer {
   const path = target({})
@@ -116,6 +126,7 @@ const KINDS = {
   page: ofPage,
   unsigned: ofServer,
   signed,
+  signedPost,
   signedByHand,
   unknownApp: () => signed({ appId: 'nobody' }),
   foreignOrigin: () => signed({ origin: FOREIGN }),

@@ -117,6 +117,7 @@ export const BASE = 'bare Express'
 
 export const variants: readonly Variant[] = [
   { name: 'protect()', kind: 'signed', expects: PASSES, mount: protect },
+  { name: 'protect(), POST with JSON', kind: 'signedPost', expects: PASSES, mount: protect },
   { name: 'six mounts', kind: 'signed', expects: PASSES, mount: sixMounts },
   {
     name: 'five, unsigned',

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash as hashOnce, timingSafeEqual } from 'node:crypto'
 import { isArrayBuffer } from 'node:util/types'
 import { readDictionary } from './structured.ts'
 
@@ -30,7 +30,8 @@ export function digestProblem(lines: readonly string[], content: Content): strin
   if ('problem' in digests) return digests.problem
   if (content.kind === 'unavailable') return undefined
   const bytes = content.kind === 'bytes' ? content.bytes : NO_BYTES
-  return mismatchOf(digests, ({ hash }) => createHash(hash).update(bytes).digest())
+  // As a string, which Node passes from native code faster than a buffer.
+  return mismatchOf(digests, ({ hash }) => Buffer.from(hashOnce(hash, bytes, 'binary'), 'latin1'))
 }
 
 /** A digest that the caller sent. */

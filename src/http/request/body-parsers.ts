@@ -1,6 +1,6 @@
-import { AsyncResource } from 'node:async_hooks'
 import { isUtf8 } from 'node:buffer'
 import { checkOptions, wholeNumber, type Expectation } from '../../options.ts'
+import { boundNext } from './bound-next.ts'
 import { isUnpackable, unpack } from './compressed-body.ts'
 import { framingOf, keepRawBody, keptRawBody, type Framing } from './content.ts'
 import { awaitContent, holdBody } from './hold-body.ts'
@@ -132,8 +132,7 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
     }
     const type = mediaTypeOf(req)
     const parse = parserOf(type)
-    // Later handlers belong to the async context of this request, but the event belongs to that of the connection.
-    const goOn: NextFunction = AsyncResource.bind((error?: unknown) => next(error))
+    const goOn = boundNext(next)
     const before = keptRawBody(req) ?? (rawBody ? rawBodyOf(req, framing) : undefined)
     if (before !== undefined) {
       const isParsed = keptRawBody(req) === before && req.body !== undefined
@@ -193,11 +192,13 @@ function isRead({ readableDidRead, readableEnded, body }: GuardRequest): boolean
   return (readableDidRead || readableEnded) && body !== undefined
 }
 
+/** Removes a byte order mark. */
+const decoder = new TextDecoder()
+
 function parsed(parse: Parse, bytes: Uint8Array): { readonly body: unknown } | BodyError {
   if (!isUtf8(bytes)) return bodyError(400, 'entity.parse.failed', 'the body is not valid UTF-8')
   try {
-    // The decoder removes a byte order mark.
-    return { body: parse(new TextDecoder().decode(bytes)) }
+    return { body: parse(decoder.decode(bytes)) }
   } catch (error) {
     return error instanceof Error && 'status' in error
       ? (error as BodyError)

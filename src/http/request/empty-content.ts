@@ -1,5 +1,5 @@
-import { AsyncResource } from 'node:async_hooks'
 import type { RequestHandler } from '../handler.ts'
+import { boundNext } from './bound-next.ts'
 import { framingOf, keepRawBody, keptRawBody } from './content.ts'
 import { awaitContent } from './hold-body.ts'
 
@@ -13,8 +13,7 @@ export const awaitEmptyContent: RequestHandler = (req, _res, next) => {
     next()
     return
   }
-  // Later handlers belong to the async context of this request, but the event belongs to that of the connection.
-  const goOn = AsyncResource.bind(() => next())
+  const goOn = boundNext(next)
   awaitContent(req, (error, hasContent) => {
     // If the caller has disconnected, nothing is known, and the guard refuses.
     if (error === undefined && !hasContent) keepRawBody(req, new Uint8Array(0))
