@@ -165,6 +165,7 @@ function adviceOn(key: string, path: readonly PropertyKey[]): string {
 const TYPES: Readonly<Record<string, string>> = {
   string: 'a string',
   int: 'a whole number',
+  number: 'a whole number',
   boolean: '`true` or `false`',
   array: 'an array',
   object: 'an object',

@@ -203,6 +203,15 @@ describe('the line of a decision shared by many requests', () => {
     for (let times = 0; times < 2; times += 1) expect(serialiseEvent(once)).toBe(serialiseEvent(own))
   })
 
+  it('is not mistaken for that of another request whose last decision is the same', () => {
+    const last = sharedAllowances('serverOnly', 'signed', ['entry'])('enforce', 'last')
+    const makeFirst = sharedAllowances('ipWhitelist', 'in a range', ['entry'])
+    for (const entry of ['10.0.0.0/8', '192.0.2.0/24', '10.0.0.0/8']) {
+      const decisions = [makeFirst('enforce', entry), last]
+      expect(parseEvent(serialiseEvent(operationEvent('1', { decisions })))).toMatchObject({ decisions })
+    }
+  })
+
   it('is not cached for a decision that can still change', () => {
     const decision = allow('ipWhitelist', 'enforce', 'before', { entry: 'a' })
     const event = operationEvent('1', { decisions: [decision] })
