@@ -4,7 +4,7 @@ import { sender } from '../redis/client.ts'
 import type { Keyspace } from '../redis/keyspace.ts'
 import { bucketOf } from './buckets.ts'
 import { FIELDS, readEntry, type Entry } from './entry.ts'
-import { CAUGHT_UP, CHANGE, HEADS, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
+import { CAUGHT_UP, CHANGE, FORGET, HEADS, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
 
 /** A change of a record, with its preconditions. */
 export interface Change {
@@ -148,6 +148,13 @@ export class Location {
     const reply = await this.#send('SSCAN', this.#keys.recordIds(bucket), cursor, 'COUNT', 500)
     const [next, ids] = Array.isArray(reply) ? (reply as unknown[]) : []
     return [typeof next === 'string' ? next : '0', texts(ids)]
+  }
+
+  /** Removes the ids of one bucket that have no record from the list of ids, and resolves with them. */
+  async forget(bucket: string, ids: readonly string[]): Promise<readonly string[]> {
+    if (ids.length === 0) return ids
+    const keys = [this.#keys.recordIds(bucket), ...ids.map((id) => this.#keys.record(bucket, id))]
+    return texts(await this.#send('EVAL', FORGET, keys.length, ...keys, ...ids))
   }
 
   /** The locations that lack records of this one, each with the number of its last note. */

@@ -214,7 +214,9 @@ async function resumeOne(
 ): Promise<'ended' | 'waiting' | 'done'> {
   let isSound = false
   try {
-    const move = readMove(id, await territory.read(id))
+    const entry = await territory.read(id)
+    if (entry === undefined) await territory.forget(MOVES, [id])
+    const move = readMove(id, entry)
     if (move === undefined) return 'done'
     const ends = endsOf(move)
     // `move` keeps a move only in the more protective jurisdiction. An entry elsewhere is ignored, because somebody who can write

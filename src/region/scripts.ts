@@ -145,6 +145,20 @@ for index = 2, #KEYS do
 end`
 
 /**
+ * Removes ids that have neither a record nor the revision of a removed one. A writer adds the id together with its record, so it
+ * keeps its id. KEYS: 1 the ids of the bucket, then the records. ARGV: the ids. Returns the removed ids.
+ */
+export const FORGET = `
+local removed = {}
+for index, id in ipairs(ARGV) do
+  if not redis.call('HGET', KEYS[index + 1], 'stamp') then
+    redis.call('SREM', KEYS[1], id)
+    table.insert(removed, id)
+  end
+end
+return removed`
+
+/**
  * Notes that a location no longer lacks anything. KEYS: the locations that are behind. ARGV: 1 the location, 2 the number that
  * was read before.
  */

@@ -97,6 +97,22 @@ export class Territory {
     throw this.#nobody()
   }
 
+  /**
+   * Removes ids from the lists of all locations, except those that have a record, or the revision of a removed one, anywhere. The
+   * first location, whose list is read, is the last to do so. An id that another location keeps thus stays in it, and is tried
+   * again later. So is everything that a location cannot do now.
+   */
+  async forget(bucket: string, ids: readonly string[]): Promise<void> {
+    if (!this.#places.every(({ isCurrent }) => isCurrent)) return
+    let left = ids
+    try {
+      for (const place of this.#places.toReversed())
+        left = await this.#asking(place, place.location.forget(bucket, left))
+    } catch {
+      // The next list tries again.
+    }
+  }
+
   close(): void {
     this.#settling.close()
     this.#watch.close()

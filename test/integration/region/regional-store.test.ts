@@ -11,6 +11,8 @@ import {
 } from 'portcullis/region'
 import type { RedisClient } from '../../../src/redis/client.ts'
 import { createKeyspace } from '../../../src/redis/keyspace.ts'
+import { bucketOf } from '../../../src/region/buckets.ts'
+import { FORGET } from '../../../src/region/scripts.ts'
 import { until } from '../../support/redis.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import {
@@ -173,6 +175,117 @@ describe('a handle', () => {
     expect(found.toSorted()).toEqual(ids.slice(1).toSorted())
     fresh.close()
     await allCurrent(opened)
+  })
+})
+
+describe('the identifier of a removed person', () => {
+  const pair = ['london', 'frankfurt'] as const
+
+  /** Lets the stored revision of a removed record expire, as it does after 90 days. */
+  async function expire(id: string, at: readonly PlaceName[]): Promise<void> {
+    for (const place of at)
+      for (const key of (await places.ask(place, 'KEYS', `*:${id}`)) as string[])
+        await places.ask(place, 'DEL', key)
+  }
+
+  /** The locations whose list of identifiers contains this one. */
+  async function listedAt(id: string, bucket = bucketOf(id)): Promise<PlaceName[]> {
+    const found: PlaceName[] = []
+    for (const place of ['london', 'frankfurt', 'dallas'] as const) {
+      const ids = await places.ask(place, 'SMEMBERS', createKeyspace().recordIds(bucket))
+      if ((ids as string[]).includes(id)) found.push(place)
+    }
+    return found
+  }
+
+  async function removed(): Promise<`europe_${string}`> {
+    const id = european()
+    await opened.store.in('europe').put(id, {}, 0)
+    await opened.store.in('europe').delete(id, 1)
+    return id
+  }
+
+  async function listAll({ store }: Opened = opened): Promise<string[]> {
+    const found: string[] = []
+    for (let next: string | undefined = '0 0'; next !== undefined; ) {
+      const page = await store.in('europe').list(next)
+      found.push(...page.ids)
+      next = page.next
+    }
+    return found
+  }
+
+  it('is listed at its locations while its revision is stored, and nowhere after the next list', async () => {
+    const [id, other] = [await removed(), await removed()]
+    await expire(id, pair)
+    expect(await listedAt(id)).toEqual(pair)
+    await listAll()
+    expect(await listedAt(id)).toEqual([])
+    expect(await listedAt(other)).toEqual(pair)
+  })
+
+  it.each(pair)('stays at London as long as %s has its revision', async (place) => {
+    const id = await removed()
+    await expire(
+      id,
+      pair.filter((each) => each !== place),
+    )
+    await listAll()
+    expect(await listedAt(id)).toContain('london')
+    await expire(id, [place])
+    await listAll()
+    expect(await listedAt(id)).toEqual([])
+  })
+
+  it.each(pair)('stays everywhere while %s is unreachable, and the list is answered', async (place) => {
+    const id = await removed()
+    const person = european()
+    await opened.store.in('europe').put(person, {}, 0)
+    await expire(id, pair)
+    places.relays[place].freeze()
+    expect(await listAll()).toContain(person)
+    expect(await listedAt(id)).toEqual(pair)
+    places.relays[place].thaw()
+    await allCurrent(opened)
+    await listAll()
+    expect(await listedAt(id)).toEqual([])
+  })
+
+  it.each(pair)('stays if the person is stored again just before it would be removed at %s', async (place) => {
+    const id = await removed()
+    await expire(id, pair)
+    const lister = await places.open()
+    let writes = 0
+    const client: RedisClient = lister.clients[place]
+    const call = client.call.bind(client)
+    client.call = async (name, ...args) => {
+      if (args[0] === FORGET) {
+        writes += 1
+        await opened.store.in('europe').put(id, { back: true }, 0)
+      }
+      return call(name, ...args)
+    }
+    await listAll(lister)
+    lister.close()
+    expect(writes).toBe(1)
+    expect(await listedAt(id)).toEqual(pair)
+    expect(await listAll()).toContain(id)
+    expect((await opened.store.in('europe').get(id))?.value).toEqual({ back: true })
+  })
+
+  it('of a move that has ended is removed by resumeMoves', async () => {
+    const id = american()
+    await opened.store.in('world').put(id, {}, 0)
+    const moves: string[] = []
+    const mover = await places.open({ recordMove: ({ move }) => void moves.push(move) })
+    await mover.store.move(id, 'europe')
+    const [move = ''] = moves
+    await mover.store.resumeMoves()
+    expect(await listedAt(move)).toEqual(['london', 'frankfurt', 'dallas'])
+    await expire(move, ['london', 'frankfurt', 'dallas'])
+    expect(await mover.store.resumeMoves()).toEqual({ ended: 0, waiting: 0 })
+    expect(await listedAt(move)).toEqual([])
+    mover.close()
   })
 })
 

@@ -291,12 +291,16 @@ async function inTurns<T>(all: readonly T[], act: (each: T) => Promise<unknown>)
   await Promise.all(Array.from({ length: 16 }, turn))
 }
 
+/** How long a location may be unreachable, in milliseconds: a killed server first loads its append-only file. */
+const PATIENCE = 300_000
+
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {
-  for (let attempt = 0; ; attempt += 1) {
+  const deadline = performance.now() + PATIENCE
+  for (;;) {
     try {
       return await ask()
     } catch (error) {
-      if (!(error instanceof UnavailableError) || attempt > 300) throw error
+      if (!(error instanceof UnavailableError) || performance.now() > deadline) throw error
       await sleep(100)
     }
   }
