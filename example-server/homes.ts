@@ -13,7 +13,7 @@ import {
   type RegionalStore,
 } from 'portcullis/region'
 import type { PeopleStore } from 'portcullis/vault'
-import { createOutageLog, type Log } from './log.ts'
+import { createOutageLog, type Log, type Outage } from './log.ts'
 import type { Storage } from './storage.ts'
 
 /** The storage of the people of one jurisdiction, and of the keys that encrypt their fields. */
@@ -68,14 +68,22 @@ export async function regionalHomes(
   prefix: string,
   log: Log,
 ): Promise<Homes> {
+  const outages = Object.fromEntries(Object.keys(urls).map((name) => [name, outageOf(name, log)]))
   const clients = Object.fromEntries(
-    Object.entries(urls).map(([name, url]) => [name, connect(name, url, log)]),
+    Object.entries(urls).map(([name, url]) => [name, connect(url, outages[name] as Outage)]),
   )
   const store = regionalStore({
     regions: table,
     clients,
     prefix,
     commandTimeout: 500,
+    onNotice({ location, what }) {
+      // The connection to a server that does not answer may stay open.
+      if (what === 'lost') outages[location]?.away({ code: 'no answer' })
+      else if (what === 'returned') outages[location]?.back()
+      else if (what === 'foreign') log(`Redis of ${location} belongs to another location, and is not used`)
+      else log(`Redis of ${location} has lost its data: the other locations give it back`)
+    },
   }) as unknown as RegionalStore
   const all = table.names
     .filter((name) => DEFAULT_JURISDICTIONS[name]?.locations.some((location) => location in urls))
@@ -141,8 +149,16 @@ async function held(client: Redis, prefix: string): Promise<Pick<Holding, 'peopl
   }
 }
 
+/** Logs the outages of a location, and who serves its people meanwhile. */
+function outageOf(location: string, log: Log): Outage {
+  const all = Object.values(DEFAULT_JURISDICTIONS).map(({ locations }) => locations)
+  const others = (all.find((own) => own.includes(location)) ?? []).filter((name) => name !== location)
+  const meanwhile = others.length === 0 ? undefined : `its people are served by ${others.join(' and ')}`
+  return createOutageLog(`Redis of ${location}`, log, meanwhile)
+}
+
 /** Connects in the background, so the example server starts even if this Redis is unreachable. */
-function connect(location: string, url: string, log: Log): Redis {
+function connect(url: string, outage: Outage): Redis {
   const client = new Redis(url, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -150,7 +166,6 @@ function connect(location: string, url: string, log: Log): Redis {
     commandTimeout: 1_000,
     retryStrategy: (tries) => Math.min(1_000, 50 * tries),
   })
-  const outage = createOutageLog(`Redis of ${location}`, log)
   client.on('error', (error: unknown) => outage.away(error))
   client.on('ready', () => outage.back())
   return client

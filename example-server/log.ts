@@ -60,14 +60,14 @@ export interface Outage {
   back(): void
 }
 
-/** Logs once that a service is unreachable, and once that it is reachable again. */
-export function createOutageLog(what: string, log: Log): Outage {
+/** Logs once that a service is unreachable, and once that it is reachable again. `meanwhile` is what happens until then. */
+export function createOutageLog(what: string, log: Log, meanwhile = 'requests that need it get 503'): Outage {
   let isAway = false
   return {
     away(cause) {
       if (isAway) return
       isAway = true
-      log(`${what} is unreachable: requests that need it get 503`, { reason: causeOf(cause) })
+      log(`${what} is unreachable: ${meanwhile}`, { reason: causeOf(cause) })
     },
     back() {
       if (!isAway) return

@@ -115,8 +115,6 @@ async function page<J extends string>(territory: Territory, next = '0 0'): Promi
     throw new UsageError('`next` must be the `next` of the previous page')
   const [following, ids] = await territory.ids(String(index), cursor)
   const entries = await Promise.all(ids.map((id) => territory.read(id)))
-  const absent = ids.filter((_, at) => entries[at] === undefined)
-  if (absent.length > 0) await territory.forget(String(index), absent)
   const present = ids.filter((_, at) => SERVED.has(entries[at]?.state ?? 'gone'))
   const after = following === '0' ? [index + 1, '0'] : [index, following]
   return {

@@ -133,6 +133,12 @@ export class Location {
     return texts(await this.#send('EVAL', HEADS, keys.length, ...keys))
   }
 
+  /** The states of these records of one bucket; `undefined` if there is no record. */
+  async states(bucket: string, ids: readonly string[]): Promise<readonly (string | undefined)[]> {
+    if (ids.length === 0) return []
+    return (await this.heads(bucket, ids)).map((head) => head.split('\0')[2])
+  }
+
   /** Notes that the location has these writes of one bucket. */
   async settle(location: string, bucket: string, writes: ReadonlyMap<string, string>): Promise<void> {
     if (writes.size === 0) return

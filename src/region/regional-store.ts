@@ -214,9 +214,7 @@ async function resumeOne(
 ): Promise<'ended' | 'waiting' | 'done'> {
   let isSound = false
   try {
-    const entry = await territory.read(id)
-    if (entry === undefined) await territory.forget(MOVES, [id])
-    const move = readMove(id, entry)
+    const move = readMove(id, await territory.read(id))
     if (move === undefined) return 'done'
     const ends = endsOf(move)
     // `move` keeps a move only in the more protective jurisdiction. An entry elsewhere is ignored, because somebody who can write

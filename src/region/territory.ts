@@ -5,6 +5,9 @@ import type { Place } from './place.ts'
 import type { Settling } from './settling.ts'
 import type { Watch } from './watch.ts'
 
+/** The states of records of which only the revision remains. */
+const REMOVED: ReadonlySet<string> = new Set(['gone', 'left'])
+
 /**
  * The locations of one jurisdiction, as one store. It reaches no other location: what it cannot do here, it refuses.
  *
@@ -85,11 +88,20 @@ export class Territory {
     throw this.#nobody()
   }
 
-  /** A page of the ids of one bucket. */
+  /**
+   * A page of the ids of one bucket, without those of removed records. Removes ids without any record from the lists. One command
+   * tells the states of a page, because removed records are many: they keep their revisions for months.
+   */
   async ids(bucket: string, cursor: string): Promise<readonly [next: string, ids: readonly string[]]> {
     for (const place of await this.#watch.current()) {
       try {
-        return await place.location.ids(bucket, cursor)
+        const [next, ids] = await place.location.ids(bucket, cursor)
+        const states = await place.location.states(bucket, ids)
+        await this.#forget(
+          bucket,
+          ids.filter((_, at) => states[at] === undefined),
+        )
+        return [next, ids.filter((_, at) => states[at] !== undefined && !REMOVED.has(states[at]))]
       } catch {
         this.#watch.lost(place)
       }
@@ -102,7 +114,7 @@ export class Territory {
    * first location, whose list is read, is the last to do so. An id that another location keeps thus stays in it, and is tried
    * again later. So is everything that a location cannot do now.
    */
-  async forget(bucket: string, ids: readonly string[]): Promise<void> {
+  async #forget(bucket: string, ids: readonly string[]): Promise<void> {
     if (!this.#places.every(({ isCurrent }) => isCurrent)) return
     let left = ids
     try {

@@ -186,6 +186,30 @@ describe('the example server with a Redis in each location', () => {
     await until('it is back', async () => JSON.stringify((await ready()).body) === '{"ready":true}')
   })
 
+  it('logs once that a location is unreachable, even if its server only hangs, and who serves its people', async () => {
+    const lines = (): readonly string[] =>
+      example.said.stderr.split('\n').filter((line) => line.includes('Redis of '))
+    const before = lines().length
+    for (const name of ['london', 'dallas'] as const) {
+      servers[name].pause()
+      await until(`${name} is missed`, async () => {
+        await ready()
+        return lines().at(-1)?.includes(`${name} is unreachable`) === true
+      })
+      servers[name].resume()
+      await until(`${name} is back`, async () => {
+        await ready()
+        return lines().at(-1)?.includes(`${name} is reachable`) === true
+      })
+    }
+    expect(lines().slice(before)).toEqual([
+      expect.stringMatching(/: its people are served by frankfurt reason="no answer"$/),
+      expect.stringMatching(/Redis of london is reachable again$/),
+      expect.stringMatching(/: requests that need it get 503 reason="no answer"$/),
+      expect.stringMatching(/Redis of dallas is reachable again$/),
+    ])
+  })
+
   it('refuses Europeans with 503 while both of their locations are unreachable, and signs in others', async () => {
     await Promise.all([servers.london.kill(), servers.frankfurt.kill()])
     await until('it is noticed', async () =>

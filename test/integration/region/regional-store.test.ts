@@ -207,7 +207,7 @@ describe('the identifier of a removed person', () => {
 
   async function listAll({ store }: Opened = opened): Promise<string[]> {
     const found: string[] = []
-    for (let next: string | undefined = '0 0'; next !== undefined; ) {
+    for (let next: string | undefined = '0 0'; next !== undefined;) {
       const page = await store.in('europe').list(next)
       found.push(...page.ids)
       next = page.next
@@ -251,27 +251,30 @@ describe('the identifier of a removed person', () => {
     expect(await listedAt(id)).toEqual([])
   })
 
-  it.each(pair)('stays if the person is stored again just before it would be removed at %s', async (place) => {
-    const id = await removed()
-    await expire(id, pair)
-    const lister = await places.open()
-    let writes = 0
-    const client: RedisClient = lister.clients[place]
-    const call = client.call.bind(client)
-    client.call = async (name, ...args) => {
-      if (args[0] === FORGET) {
-        writes += 1
-        await opened.store.in('europe').put(id, { back: true }, 0)
+  it.each(pair)(
+    'stays if the person is stored again just before it would be removed at %s',
+    async (place) => {
+      const id = await removed()
+      await expire(id, pair)
+      const lister = await places.open()
+      let writes = 0
+      const client: RedisClient = lister.clients[place]
+      const call = client.call.bind(client)
+      client.call = async (name, ...args) => {
+        if (args[0] === FORGET) {
+          writes += 1
+          await opened.store.in('europe').put(id, { back: true }, 0)
+        }
+        return call(name, ...args)
       }
-      return call(name, ...args)
-    }
-    await listAll(lister)
-    lister.close()
-    expect(writes).toBe(1)
-    expect(await listedAt(id)).toEqual(pair)
-    expect(await listAll()).toContain(id)
-    expect((await opened.store.in('europe').get(id))?.value).toEqual({ back: true })
-  })
+      await listAll(lister)
+      lister.close()
+      expect(writes).toBe(1)
+      expect(await listedAt(id)).toEqual(pair)
+      expect(await listAll()).toContain(id)
+      expect((await opened.store.in('europe').get(id))?.value).toEqual({ back: true })
+    },
+  )
 
   it('of a move that has ended is removed by resumeMoves', async () => {
     const id = american()
