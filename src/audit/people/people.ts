@@ -79,6 +79,7 @@ class SecretPeople implements People {
   readonly #known: LRUCache<string, string>
   readonly #asking = new Map<string, Promise<string>>()
   #waiting: Secret[] = []
+  #erasures = 0
   #append: ((content: Buffer) => Promise<void>) | undefined
 
   constructor(options: PeopleOptions) {
@@ -125,6 +126,7 @@ class SecretPeople implements People {
 
   async #readOrMake(name: string): Promise<string> {
     const { store } = this.#options
+    const begun = this.#erasures
     const made = this.#make(name)
     let sealed: string
     try {
@@ -140,7 +142,7 @@ class SecretPeople implements People {
       sealed = made.sealed
     }
     const pseudonym = this.#pseudonym(name, sealed)
-    this.#known.set(name, pseudonym)
+    if (begun === this.#erasures) this.#known.set(name, pseudonym)
     return pseudonym
   }
 
@@ -172,8 +174,13 @@ class SecretPeople implements People {
   async erase(name: string): Promise<number> {
     const waiting = this.#waitingOf(name).length
     this.#waiting = this.#waiting.filter((secret) => secret.name !== name)
+    // A read in progress must not put the pseudonym back into memory.
+    this.#erasures += 1
     this.#known.delete(name)
-    return waiting + (await this.#options.store.erase(name))
+    const count = await this.#options.store.erase(name)
+    this.#erasures += 1
+    this.#known.delete(name)
+    return waiting + count
   }
 
   async deliver(): Promise<void> {

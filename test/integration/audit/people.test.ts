@@ -24,7 +24,7 @@ import { redisFrames } from '../../../src/redis/frames.ts'
 import { redisPeople } from '../../../src/redis/people.ts'
 import { rewriteRedis } from '../../../src/redis/rewrite.ts'
 import { createVault } from '../../../src/vault/vault.ts'
-import { freshPrefix, startRedis, until, type RedisServer } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, startRedis, until, type RedisServer } from '../../support/redis.ts'
 import { fieldEvent, operationEvent } from '../../unit/audit/events.ts'
 import { KEY, ORIGIN } from '../../unit/audit/proof/made-log.ts'
 
@@ -65,11 +65,13 @@ function setUp(more: { spool?: string } = {}): ReturnType<typeof make> {
 function make({ spool }: { spool?: string }) {
   const prefix = freshPrefix()
   const store = redisFrames(redis, { prefix, settlesAfter: 0 })
-  const own = people({ store: redisPeople(redis, { prefix }), vault })
+  // Only with a spool may Redis be unreachable.
+  const timeout = spool === undefined ? PATIENT : 500
+  const own = people({ store: redisPeople(redis, { prefix }), vault, timeout })
   const log = auditLog({
     store,
     people: own,
-    storeTimeout: 500,
+    storeTimeout: timeout,
     ...(spool === undefined ? {} : { spool: { directory: spool } }),
   })
   const reader = createAuditReader({ store, sink: log, people: own, pseudonymKey, actor: 'auditor' })
@@ -92,7 +94,7 @@ const read = (person: string, field = 'email', members = {}): ReturnType<typeof 
 describe('people', () => {
   it('have one pseudonym each in all processes, which differs from that of `auditAccess`', async () => {
     const { log, store, people: own, prefix } = setUp()
-    const elsewhere = people({ store: redisPeople(redis, { prefix }), vault })
+    const elsewhere = people({ store: redisPeople(redis, { prefix }), vault, timeout: PATIENT })
     await log.write([read('alice'), read('bob'), read('alice', 'name')])
     const [one = {}, two = {}] = (await elsewhere.named([read('alice'), read('bob')])) as unknown as {
       person?: string
@@ -169,6 +171,64 @@ describe('people', () => {
     await expect(Promise.resolve(log.write([read('eve')]))).rejects.toThrow(
       'the secret of a person cannot be read',
     )
+  })
+
+  it('have a secret that is useless for everybody else, even if somebody has copied it in the store', async () => {
+    const store = memoryPeople()
+    const own: People = people({ store, vault })
+    const [gus, hal] = [pseudonymise('person', 'gus'), pseudonymise('person', 'hal')]
+    await own.named([read('gus')])
+    await store.add(hal, (await store.read(gus))[0] ?? '', 1)
+    await expect(own.pseudonymsOf(hal)).rejects.toMatchObject({ reason: 'SEALED_CHANGED' })
+  })
+
+  it('that are erased while their secret waits for the store do not get it back', async () => {
+    const store = memoryPeople()
+    let isAway = true
+    const own: People = people({
+      store: {
+        ...store,
+        add: async (...secret) =>
+          isAway ? Promise.reject(new UnavailableError('away')) : store.add(...secret),
+      },
+      vault,
+    })
+    own.useSpool(async () => undefined)
+    const name = pseudonymise('person', 'ivy')
+    await own.named([read('ivy'), read('jan')])
+    expect([own.pending, await own.erase(name), own.pending]).toEqual([2, 1, 1])
+    isAway = false
+    await own.deliver()
+    expect(await store.read(name)).toEqual([])
+    expect(await store.read(pseudonymise('person', 'jan'))).toHaveLength(1)
+  })
+
+  it('get another pseudonym after an erasure, even if the old one was being read meanwhile', async () => {
+    const store = memoryPeople()
+    let answer: () => void = () => undefined
+    let held = new Promise<void>((resolve) => (answer = resolve))
+    const slow: People = people({
+      store: {
+        ...store,
+        async add(...secret) {
+          const all = await store.add(...secret)
+          await held
+          return all
+        },
+      },
+      vault,
+      timeout: 10_000,
+    })
+    const nameNow = async (): Promise<unknown> =>
+      ((await slow.named([read('fay')]))[0] as { person?: unknown }).person
+    const naming = nameNow()
+    expect(await slow.erase(String(read('fay').person))).toBe(1)
+    answer()
+    held = Promise.resolve()
+    const before = await naming
+    const after = await nameNow()
+    expect(after).not.toBe(before)
+    expect(await nameNow()).toBe(after)
   })
 })
 

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import { people } from 'portcullis/audit'
 import { redisPeople, redisPersonKeys, redisStore, type RedisStore } from 'portcullis/redis'
 import { createFieldVault, createVault, keysInUse, reseal, type Vault } from 'portcullis/vault'
-import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, sharedRedisUrl } from '../../support/redis.ts'
 
 const a = { id: 'key-a', key: randomBytes(32) }
 const b = { id: 'key-b', key: randomBytes(32) }
@@ -45,7 +45,7 @@ async function contents(prefix: string): Promise<string> {
 const stores: RedisStore[] = []
 afterAll(() => stores.forEach((store) => store.close()))
 function open(prefix: string, vault: Vault): RedisStore {
-  const store = redisStore(redis, { prefix, vault })
+  const store = redisStore(redis, { prefix, vault, commandTimeout: PATIENT })
   stores.push(store)
   return store
 }
@@ -128,6 +128,39 @@ describe('Redis whose vault has a new key', () => {
     for (let at = 0; at < 20; at += 1)
       expect((await rotated.read(`app-${at}`))?.keys).toEqual([{ ...second, id: `second-${at}` }])
     expect(await contents(prefix)).not.toContain('key-a')
+  })
+
+  it('replaces only the string that was read, once, and keeps the lifetime of an old part of a list', async () => {
+    const prefix = freshPrefix()
+    const old = open(prefix, before)
+    await old.write({ policy: { appId: 'app' }, keys: [appKey('k')] }, 0, { author: 'ada' })
+    await old.writeList('office', [{ range: '192.0.2.1' }], 0, { author: 'ada' })
+    const puts: [place: string, first: number, second: number][] = []
+    let parts: readonly string[] = []
+    for (const place of open(prefix, both).sealedPlaces()) {
+      const batches = []
+      for await (const batch of place.batches()) if (batch.entries.length > 0) batches.push(batch)
+      if (place.name === 'named lists') {
+        // The read part belongs to a version that is replaced now, and expires.
+        parts = await redis.keys(`${prefix}*office*:0`)
+        await old.writeList('office', [{ range: '192.0.2.2' }], 1, { author: 'ada' })
+      }
+      for (const batch of batches) {
+        const changes = batch.entries.map((entry) => ({
+          entry,
+          after: both.reseal(entry.sealed, entry.context ?? ''),
+        }))
+        puts.push([place.name, await batch.replace(changes), await batch.replace(changes)])
+      }
+    }
+    expect(puts).toEqual([
+      ['keys of apps', 1, 0],
+      ['change notes', 1, 0],
+      ['change notes', 1, 0],
+      ['named lists', 1, 0],
+    ])
+    expect(parts).toHaveLength(1)
+    expect(await redis.pttl(parts[0] ?? '')).toBeGreaterThan(0)
   })
 
   it('finds only the people of its prefix, whatever characters it contains', async () => {

@@ -12,6 +12,7 @@ import {
 import type { RedisClient } from '../../../src/redis/client.ts'
 import { createKeyspace } from '../../../src/redis/keyspace.ts'
 import { bucketOf } from '../../../src/region/buckets.ts'
+import { Location } from '../../../src/region/location.ts'
 import { FORGET } from '../../../src/region/scripts.ts'
 import { until } from '../../support/redis.ts'
 import { seededRandom } from '../../support/seeded.ts'
@@ -283,7 +284,17 @@ describe('the identifier of a removed person', () => {
     const mover = await places.open({ recordMove: ({ move }) => void moves.push(move) })
     await mover.store.move(id, 'europe')
     const [move = ''] = moves
+    // It is not read: there may be very many of them.
+    const read: string[] = []
+    for (const client of Object.values<RedisClient>(mover.clients)) {
+      const call = client.call.bind(client)
+      client.call = async (name, ...args) => {
+        if (name === 'HMGET') read.push(String(args[0]))
+        return call(name, ...args)
+      }
+    }
     await mover.store.resumeMoves()
+    expect(read).toEqual([])
     expect(await listedAt(move)).toEqual(['london', 'frankfurt', 'dallas'])
     await expire(move, ['london', 'frankfurt', 'dallas'])
     expect(await mover.store.resumeMoves()).toEqual({ ended: 0, waiting: 0 })
@@ -622,6 +633,28 @@ describe('two processes that write to one record at different locations first', 
       if (by !== undefined) expect(london?.['value']).toBe(JSON.stringify({ by }))
     }
     other.close()
+  })
+})
+
+describe('a conflict of two records', () => {
+  it('leaves the later one with a higher revision than both, so that whoever has read the other must read again', async () => {
+    const redis: RedisClient = opened.clients.dallas
+    const at = { jurisdiction: 'europe', others: [], keys: createKeyspace(), timeout: 5_000 }
+    const london = new Location(redis, { ...at, name: 'london' })
+    const entry = { state: 'here', move: '', sure: '', revision: 2 } as const
+    const one = { ...entry, stamp: '1', value: '{"by":"one"}', line: 'frankfurt=1 london=1' }
+    const other = { ...entry, stamp: '2', value: '{"by":"other"}', line: 'london=2' }
+    const id = european()
+    expect(await london.take(id, one, 'copy')).toEqual({ outcome: 'taken', revision: 2 })
+    expect(await london.take(id, other, 'copy')).toEqual({ outcome: 'joined', revision: 3 })
+    expect(await london.read(id)).toMatchObject({
+      revision: 3,
+      value: '{"by":"other"}',
+      line: 'frankfurt=1 london=2',
+    })
+    expect(await london.take(id, one, 'copy')).toEqual({ outcome: 'newer', revision: 3 })
+    await places.clear()
+    await allCurrent(opened)
   })
 })
 

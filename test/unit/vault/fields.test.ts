@@ -124,6 +124,36 @@ describe('a field vault', () => {
     expect(await fields.open('ada', 'email', again)).toBe('ada@example.com')
   })
 
+  it('opens nothing with the key of another person, even if somebody has copied it in the store', async () => {
+    const people = memoryPeople()
+    const fields = fieldsOf({ people })
+    const sealed = await fields.seal('ada', 'email', 'ada@example.org')
+    const [[, [key = ''] = []] = []] = [...(await everything(people))]
+    await fields.seal('bob', 'email', 'bob@example.org')
+    for await (const names of people.names())
+      for (const name of names) {
+        await people.erase(name)
+        await people.add(name, key, 1)
+      }
+    const later = fieldsOf({ people })
+    await expect(later.open('bob', 'email', sealed)).rejects.toThrow(reason('SEALED_CHANGED'))
+    expect(await later.open('ada', 'email', sealed)).toBe('ada@example.org')
+  })
+
+  it('has a key for each region and tenant, and erases only that one', async () => {
+    const people = memoryPeople()
+    const all = [
+      fieldsOf({ people }),
+      fieldsOf({ people, region: 'world' }),
+      fieldsOf({ people, tenant: 't' }),
+    ]
+    const sealed = await Promise.all(all.map((fields) => fields.seal('ada', 'email', 'x')))
+    expect((await everything(people)).size).toBe(3)
+    await all[0]?.erase('ada')
+    expect(await all[1]?.open('ada', 'email', sealed[1] ?? '')).toBe('x')
+    expect(await fieldsOf({ people, tenant: 't' }).open('ada', 'email', sealed[2] ?? '')).toBe('x')
+  })
+
   it('does not cache a key that was read while the person was erased', async () => {
     const people = memoryPeople()
     const sealed = await fieldsOf({ people }).seal('ada', 'email', 'x')
@@ -307,3 +337,15 @@ async function nameOf(people: PeopleStore, fields: FieldVault, person: string): 
 function givingAlways(secret: string): PeopleStore {
   return { ...memoryPeople(), read: async () => [secret] }
 }
+
+describe('people in memory', () => {
+  it('have a secret replaced only if it is stored, and no more secrets than the limit', async () => {
+    const people = memoryPeople()
+    expect(await people.add('ada', 'a', 2)).toEqual(['a'])
+    expect(await people.replace('ada', 'other', 'b')).toBe(false)
+    expect(await people.add('ada', 'b', 2)).toEqual(['a', 'b'])
+    expect(await people.add('ada', 'c', 2)).toEqual(['a', 'b'])
+    expect(await people.replace('ada', 'b', 'c')).toBe(true)
+    expect(await people.read('ada')).toEqual(['a', 'c'])
+  })
+})

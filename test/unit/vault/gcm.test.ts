@@ -64,6 +64,12 @@ describe('AES-256-GCM', () => {
     },
   )
 
+  it('takes another nonce for each call', () => {
+    const secret = createSecretKey(hex(KEY))
+    const nonces = Array.from({ length: 100 }, () => encrypt(secret, hex(''), hex('')).subarray(0, 12))
+    expect(new Set(nonces.map((nonce) => nonce.toString('hex'))).size).toBe(100)
+  })
+
   it('opens nothing that is truncated, at any length', () => {
     const secret = createSecretKey(hex(KEY))
     const sealed = encrypt(secret, hex(''), hex(LONG))

@@ -71,6 +71,8 @@ describe('hashPassword', () => {
     expect(await verifyPassword(stored, 'nai\u0308ve horse')).toBe(true)
     for (const wrong of ['naive horse', 'na\u00efve hors', 'na\u00efve horse ', ''])
       expect([wrong, await verifyPassword(stored, wrong)]).toEqual([wrong, false])
+    const decomposed = await hashPassword('nai\u0308ve horse')
+    expect(await verifyPassword(decomposed, 'na\u00efve horse')).toBe(true)
   })
 
   it('counts every character of a long password', async () => {

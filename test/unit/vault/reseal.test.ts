@@ -107,7 +107,8 @@ describe('reseal', () => {
     sealed.delete('gone')
     sealed.delete('p7')
     expect([report.done, report.sealedBy]).toEqual([true, { b: 20 }])
-    expect(pass).toBe(2)
+    // 19 in the first pass, without Ada, and the new person in the second.
+    expect([pass, report.places[0]?.resealed]).toEqual([2, 20])
     await expectAllToOpen(people, sealed)
     await expect(fieldsOf(after, people).open('p7', 'email', 'AQ')).rejects.toMatchObject({
       reason: 'SEALED_PERSON_ERASED',
@@ -128,6 +129,29 @@ describe('reseal', () => {
       SEALED_KEY_UNKNOWN: 1,
       SEALED_CHANGED: 1,
       SEALED_DAMAGED: 1,
+    })
+  })
+
+  it('moves each of several secrets of a person', async () => {
+    const store = memoryPeople()
+    for (const secret of ['1', '2']) await store.add('p', before.seal(secret, 'audit person p'), 64)
+    const report = await reseal({ vault: both, holders: [auditPeople({ store, vault: both })] })
+    expect([report.done, report.places[0]?.resealed]).toEqual([true, 2])
+    expect((await store.read('p')).map((sealed) => after.open(sealed, 'audit person p'))).toEqual(['1', '2'])
+  })
+
+  it('rejects with an error that is not about the sealed string, and changes nothing', async () => {
+    const people = memoryPeople()
+    await madePeople(people, 2)
+    const broken = {
+      ...both,
+      reseal: () => {
+        throw new TypeError('broken')
+      },
+    }
+    await expect(reseal({ vault: broken, holders: [fieldsOf(both, people)] })).rejects.toThrow('broken')
+    expect(await keysInUse({ vault: both, holders: [fieldsOf(both, people)] })).toMatchObject({
+      sealedBy: { a: 2 },
     })
   })
 

@@ -178,10 +178,17 @@ describe('createVault', () => {
 
   it('creates the same fingerprints for the same content and context, first that of the sealing key', () => {
     const [one, both] = [createVault({ keys: [first] }), createVault({ keys: [second, first] })]
+    const staged = createVault({
+      keys: [
+        { ...first, state: 'decrypt-only' },
+        { ...second, state: 'active' },
+      ],
+    })
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (content, other, context) => {
         const prints = both.fingerprints(content, context)
         expect(prints).toEqual(createVault({ keys: [second, first] }).fingerprints(content, context))
+        expect(staged.fingerprints(content, context)).toEqual(prints)
         expect(prints[1]).toBe(one.fingerprints(content, context)[0])
         expect(prints[0]).toMatch(/^2026-12\.[A-Za-z0-9_-]{43}$/)
         expect(both.fingerprints(other, context)[0] === prints[0]).toBe(other === content)
