@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { people } from 'portcullis/audit'
 import { redisPeople, redisPersonKeys, redisStore, type RedisStore } from 'portcullis/redis'
 import { createFieldVault, createVault, keysInUse, reseal, type Vault } from 'portcullis/vault'
+import { createKeyspace } from '../../../src/redis/keyspace.ts'
 import { freshPrefix, PATIENT, sharedRedisUrl } from '../../support/redis.ts'
 
 const a = { id: 'key-a', key: randomBytes(32) }
@@ -161,6 +162,37 @@ describe('Redis whose vault has a new key', () => {
     ])
     expect(parts).toHaveLength(1)
     expect(await redis.pttl(parts[0] ?? '')).toBeGreaterThan(0)
+  })
+
+  it('has every part of a large list resealed', async () => {
+    const prefix = freshPrefix()
+    const note = 'desk '.repeat(10)
+    const entries = Array.from({ length: 8_000 }, (_, at) => ({
+      range: `10.0.${at >> 8}.${at & 255}`,
+      note,
+    }))
+    await open(prefix, before).writeList('office', entries, 0)
+    const report = await reseal({ vault: both, holders: [open(prefix, both)] })
+    expect(report.places[2]?.resealed).toBeGreaterThan(8)
+    expect(report.done).toBe(true)
+    expect(await contents(prefix)).not.toContain('key-a')
+    let count = 0
+    for await (const part of (await open(prefix, after).readList('office'))?.chunks() ?? [])
+      count += part.length
+    expect(count).toBe(entries.length)
+  })
+
+  it('leaves two apps their keys even if both have the same one, as was possible in the past', async () => {
+    const prefix = freshPrefix()
+    const shared = appKey('shared')
+    const old = open(prefix, before)
+    await old.write({ policy: { appId: 'one' }, keys: [shared] }, 0)
+    await old.write({ policy: { appId: 'two' }, keys: [appKey('other')] }, 0)
+    const planted = before.seal(JSON.stringify([shared]), 'app-keys:two')
+    await redis.hset(createKeyspace(prefix).secrets('two'), 'sealed', planted)
+    expect((await reseal({ vault: both, holders: [open(prefix, both)] })).done).toBe(true)
+    const rotated = open(prefix, after)
+    for (const app of ['one', 'two']) expect((await rotated.read(app))?.keys).toEqual([shared])
   })
 
   it('finds only the people of its prefix, whatever characters it contains', async () => {
