@@ -365,6 +365,18 @@ describe('the reader', () => {
 })
 
 describe('forgetting and retention', () => {
+  it('is gone from an earlier snapshot of Redis too', async () => {
+    await redis.set('deleted', 'a value in the snapshot')
+    await redis.call('SAVE')
+    const traces = ['a value in the snapshot']
+    const paths = async (): Promise<string> =>
+      (await searchTraces([data], traces)).map(({ path }) => path).join(' ')
+    expect(await paths()).toContain('dump.rdb')
+    await redis.del('deleted')
+    await rewriteRedis(redis)
+    expect(await paths()).toBe('')
+  })
+
   it('leaves no trace of an erased person in Redis, its files, the spool and the archive, and the log still verifies', async () => {
     const spool = join(folder, 'spool')
     const archive = join(folder, 'archive')
