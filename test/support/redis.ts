@@ -179,7 +179,9 @@ async function spawnServer(
     }
     if (Date.now() > deadline) {
       await end(child, 'SIGKILL')
-      throw new Error(`redis-server on port ${port} did not answer within ${STARTS_WITHIN / 1_000} s: ${said.trim()}`)
+      throw new Error(
+        `redis-server on port ${port} did not answer within ${STARTS_WITHIN / 1_000} s: ${said.trim()}`,
+      )
     }
     await sleep(5)
   }
