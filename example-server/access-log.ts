@@ -1,11 +1,10 @@
-import type { AuditEvent } from 'portcullis/audit'
+import type { AuditEvent, FindRecentEvents, SubjectReport } from 'portcullis/audit'
 import { createPseudonyms } from 'portcullis/audit'
-import type { ConsoleOptions } from 'portcullis/console'
 
 export interface AccessLogDependencies {
   readonly pseudonymKey: Uint8Array
   /** Finds the newest events of the audit, newest first. */
-  readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
+  readonly recentEvents: FindRecentEvents
   /** The name of an app, as people see it. */
   nameOf(appId: string): Promise<string>
   /** The name of the gateway, as people see it. */
@@ -18,6 +17,7 @@ export const SHOWN = 'shown to the person'
 /** One request that used data of a person. */
 export interface Access {
   readonly time: string
+  readonly requestId: string
   /** The name of the app that received the data, or of the gateway. */
   readonly app: string
   /** The app that the person was signing in to when the gateway showed the page. */
@@ -39,28 +39,72 @@ const MOST_EVENTS = 20_000
  * Lists who used which field of a person, when and why. The audit contains only pseudonyms, so the person's pseudonym
  * is computed from the key. The list says that a member of staff used the data, but not which one.
  */
-export function createAccessLog({ pseudonymKey, recentEvents, nameOf, gatewayName }: AccessLogDependencies) {
+export function createAccessLog({
+  pseudonymKey,
+  recentEvents,
+  nameOf,
+  gatewayName,
+}: AccessLogDependencies): AccessLog {
   const pseudonymise = createPseudonyms(pseudonymKey)
-  return async (personId: string): Promise<Access[]> => {
+  async function find(personId: string, most: number): Promise<Found> {
     const person = pseudonymise('person', personId)
-    const found = await recentEvents({ limit: MOST_EVENTS })
-    const accesses = accessesOf('events' in found ? found.events : found, person)
+    const { events, isComplete } = await recentEvents({ limit: MOST_EVENTS })
+    const accesses = accessesOf(events, person, most)
     const apps = [...new Set(accesses.map(({ app }) => app))]
     const names = new Map(await Promise.all(apps.map(async (app) => [app, await nameOf(app)] as const)))
-    return accesses.map((access) => {
+    const named = accesses.map((access) => {
       const app = names.get(access.app) ?? access.app
       if (access.why !== SHOWN || app === gatewayName) return { ...access, app }
       return { ...access, app: gatewayName, signInTo: app }
     })
+    return { accesses: named, isComplete }
+  }
+  return {
+    list: async (personId) => (await find(personId, MOST_ACCESSES)).accesses,
+    async report(personId) {
+      const { accesses, isComplete } = await find(personId, Infinity)
+      return { ...reportOf(accesses, gatewayName), isComplete }
+    },
   }
 }
 
-export type AccessLog = ReturnType<typeof createAccessLog>
+interface Found {
+  readonly accesses: readonly Access[]
+  /** Whether no event was left out. */
+  readonly isComplete: boolean
+}
+
+export interface AccessLog {
+  /** The newest accesses to this person's data. */
+  list(personId: string): Promise<readonly Access[]>
+  /** All of them, as the console shows them to an operator. */
+  report(personId: string): Promise<SubjectReport & { readonly isComplete: boolean }>
+}
+
+function reportOf(accesses: readonly Access[], gatewayName: string): SubjectReport {
+  const fields: Record<string, number> = {}
+  for (const field of accesses.flatMap((access) => access.fields)) fields[field] = (fields[field] ?? 0) + 1
+  const apps = accesses.map(({ app }) => app).filter((app) => app !== gatewayName)
+  return {
+    generated: new Date().toISOString(),
+    accesses: accesses.map(({ time, requestId, app, what, why, operation, fields: read }) => ({
+      time,
+      requestId,
+      appId: app,
+      operation,
+      purpose: why,
+      ...(what !== 'read' && { action: what }),
+      fields: Object.fromEntries(read.map((field) => [field, 1])),
+    })),
+    recipients: [...new Set(apps)].toSorted(),
+    fields,
+  }
+}
 
 /**
  * The accesses to this person's data, from events sorted newest first. Fields used by the same request form one access.
  */
-function accessesOf(events: readonly AuditEvent[], person: string): Access[] {
+function accessesOf(events: readonly AuditEvent[], person: string, most: number): Access[] {
   const operations = new Map<string, string>()
   for (const event of events) if (event.kind === 'operation') operations.set(event.requestId, event.operation)
   const accesses = new Map<string, Access>()
@@ -70,9 +114,10 @@ function accessesOf(events: readonly AuditEvent[], person: string): Access[] {
     const { time, appId: app = '', actorKind: by, requestId } = event
     const key = JSON.stringify([requestId, app, by, used.what, used.why])
     const known = accesses.get(key)
-    if (known === undefined && accesses.size >= MOST_ACCESSES) continue
+    if (known === undefined && accesses.size >= most) continue
     const fields = new Set([...used.fields, ...(known?.fields ?? [])])
-    accesses.set(key, { time, app, by, ...used, fields: [...fields], operation: operations.get(requestId) })
+    const operation = operations.get(requestId)
+    accesses.set(key, { time, requestId, app, by, ...used, fields: [...fields], operation })
   }
   return [...accesses.values()]
 }

@@ -1,7 +1,7 @@
 import express, { type Express } from 'express'
 import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
-import { consoleTokens, createConsole } from 'portcullis/console'
+import { consoleTokens, createConsole, type ConsoleOptions } from 'portcullis/console'
 import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
 import { createAccessLog } from './access-log.ts'
 import { createAccount, OWN_POLICY } from './account/account.ts'
@@ -157,7 +157,11 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   })
   app.use('/account', createAccount({ ...pages, storage, accessLog, told: refusals.told }))
   if (parts.consoleToken !== undefined) {
-    app.use('/console', consoleOf(parts, parts.consoleToken))
+    // An operator who answers a person rarely knows more than the email address.
+    const idOf = async (person: string): Promise<string> =>
+      person.includes('@') ? ((await people.findByEmail(person))?.person.id ?? person) : person
+    const accessReport = async (person: string) => accessLog.report(await idOf(person))
+    app.use('/console', consoleOf(parts, parts.consoleToken, accessReport))
     app.use('/operator', createOperator({ people, sessions, log, token: parts.consoleToken }))
   }
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))
@@ -174,7 +178,11 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
 }
 
 /** The dashboard for apps, their keys and policies. The token grants all rights. */
-function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof createConsole> {
+function consoleOf(
+  parts: GatewayParts,
+  token: string,
+  accessReport: ConsoleOptions['accessReport'],
+): ReturnType<typeof createConsole> {
   return createConsole({
     store: parts.store,
     sink: parts.sink,
@@ -183,6 +191,7 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
     state: consoleStateOf(parts.storage),
     recentEvents: parts.recentEvents,
     judgedKey: parts.settings.secrets.judgements,
+    accessReport,
     regions: parts.homes.status,
     onError: parts.onFault,
   })

@@ -81,7 +81,7 @@ export function createAccount(parts: AccountParts): Router {
 
   router.get('/', (req, res) => showAccount(req, res, desk, parts.connections))
   router.get('/access-log', async (req, res) => {
-    const accesses = await parts.accessLog(accountOf(req).person.id)
+    const accesses = await parts.accessLog.list(accountOf(req).person.id)
     res.format({
       html: () => res.send(accessLogPage(desk.context(req), accesses)),
       json: () => res.json(accesses),

@@ -16,6 +16,8 @@ export interface SessionView {
   readonly name: string
   readonly rights: readonly ConsoleRight[]
   readonly csrf: string
+  /** Whether the user is signed in to the app that serves the console, and has no token. */
+  readonly byApp: boolean
   /** What this console can do with its store and audit. */
   readonly offers: {
     readonly lists: boolean
@@ -47,6 +49,8 @@ export interface AppRows {
 /** The data that the dashboard starts with. */
 export interface StartView {
   readonly session: SessionView | null
+  /** Where users sign in to the app that serves the console, if not with a token. */
+  readonly signInUrl?: string | undefined
   /** The first apps; missing if the user may not see them. */
   readonly apps?: AppRows | undefined
 }
@@ -84,6 +88,8 @@ export interface Verdict {
   readonly sentences: readonly string[]
 }
 
+type MoreFindings = Readonly<Partial<Record<GuardName, number>>>
+
 export interface DraftView {
   readonly version: string
   /** The revision that it is based on. */
@@ -95,7 +101,10 @@ export interface DraftView {
   readonly at: string
   readonly score: number
   readonly highestScore: number
+  /** At most five of a kind. */
   readonly findings: readonly PolicyFinding[]
+  /** How many findings of each protection are left out. */
+  readonly moreFindings: MoreFindings
   readonly changes: readonly Change[]
 }
 
@@ -106,10 +115,21 @@ export interface AppView {
   readonly score: number
   /** The highest possible score: 100, or less for an app that only pages call. */
   readonly highestScore: number
+  /** At most five of a kind. */
   readonly findings: readonly PolicyFinding[]
+  readonly moreFindings: MoreFindings
   readonly steps: readonly Step[]
   readonly next?: NextStep | undefined
   readonly draft?: DraftView | undefined
+}
+
+/**
+ * The answer to edits of a draft. The policies are left out if they are those that the caller had, with the edits: nobody else has
+ * changed the app or its draft.
+ */
+export type EditedView = Omit<AppView, 'policy' | 'draft'> & {
+  readonly policy?: Policy | undefined
+  readonly draft?: (Omit<DraftView, 'policy'> & { readonly policy?: Policy | undefined }) | undefined
 }
 
 /** The three versions of a policy: the base, what was written meanwhile, and what was to be written. */

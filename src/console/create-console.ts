@@ -83,7 +83,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     regions: regions !== undefined,
   }
   const routes: Route[] = [
-    ...sessionRoutes(sessions, offers, () => firstApps(desk)),
+    ...sessionRoutes(sessions, offers, () => firstApps(desk), options.signInUrl),
     ...appRoutes(desk),
     ...draftRoutes(desk),
     ...policyRoutes(desk),

@@ -10,7 +10,7 @@ import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
-import { assess, highestScoreOf, nextStepOf, stepsOf } from './steps.ts'
+import { assess, highestScoreOf, nextStepOf, parseAssessed, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
@@ -78,7 +78,7 @@ export async function findStored(
 }
 
 /**
- * By the digests of their documents. One of 5,000 ranges takes a third of a second to parse and assess. Made when it is first
+ * By the digests of their documents. One of 20,000 ranges takes a third of a second to parse and assess. Made when it is first
  * needed, for the cache takes all of its places at once.
  */
 let parsed: LRUCache<string, Policy> | undefined
@@ -90,7 +90,7 @@ export function parseOnce(document: unknown): Policy {
   parsed ??= new LRUCache({ max: 20_000, maxSize: 16 * 1_048_576 })
   const known = parsed.get(key)
   if (known !== undefined) return known
-  const policy = parsePolicy(document)
+  const policy = parseAssessed(document)
   parsed.set(key, policy, { size: Math.max(text.length, 1) })
   return policy
 }
@@ -101,7 +101,7 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
   const { stored, policy } = app
   const keys = (await desk.store.keys(appId)) ?? []
   const now = desk.now()
-  const { score, findings } = assess(policy)
+  const { score, findings, moreFindings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
     appId,
@@ -110,6 +110,7 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     score,
     highestScore: highestScoreOf(policy, keys),
     findings,
+    moreFindings,
     steps: stepsOf(shown, keys, now),
     next: nextStepOf(shown, keys, now),
     draft: draft && viewDraft(draft, app),
@@ -174,13 +175,14 @@ export async function withoutOldDraft<Result>(
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {
-  const { score, findings } = assess(draft.policy)
+  const { score, findings, moreFindings } = assess(draft.policy)
   return {
     ...draft,
     stale: draft.base !== stored.revision,
     score,
     highestScore: highestScoreOf(draft.policy, stored.keys),
     findings,
+    moreFindings,
     changes: changesInWords(policy, draft.policy),
   }
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { UnavailableError } from '../errors.ts'
-import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { ConsoleState } from './state.ts'
+import { parseAssessed } from './steps.ts'
 
 /** An unpublished edit of the policy of one app. */
 export interface Draft {
@@ -43,7 +43,7 @@ export function createDrafts(state: ConsoleState, now: () => number): Drafts {
     if (text === undefined) return {}
     try {
       const stored = JSON.parse(text) as Draft
-      const policy = policies.get(stored.version) ?? parsePolicy(stored.policy)
+      const policy = policies.get(stored.version) ?? parseAssessed(stored.policy)
       policies.set(stored.version, policy)
       return { text, draft: { ...stored, policy } }
     } catch (error) {

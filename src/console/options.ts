@@ -37,6 +37,11 @@ export interface ConsoleOptions {
     [attempt: SignInAttempt],
     ConsoleUser | undefined | Promise<ConsoleUser | undefined>
   >
+  /**
+   * The page of your own app where users of the console sign in: a path such as `/sign-in`, or a URL. The console links to it,
+   * instead of asking for a token.
+   */
+  readonly signInUrl?: string | undefined
   /** Receives an event for every change and every look at personal data, before it happens. */
   readonly sink: AuditSink
   /** The key for the pseudonyms of console users, as in `auditAccess`. At least 32 bytes. */
@@ -56,13 +61,14 @@ export interface ConsoleOptions {
   readonly judgedKey?: JudgedKey | undefined
   /**
    * Creates the report of all accesses to the data of a person, such as `subject` of `createAuditReader`. Left out: the console
-   * offers no reports. `actor` is the name of the console user.
+   * offers no reports. `actor` is the name of the console user. With `isComplete: false`, the report says that older accesses may be
+   * missing.
    */
   readonly accessReport?:
     | ((
         person: string,
         asked: { readonly purpose: string; readonly actor: string },
-      ) => Promise<SubjectReport>)
+      ) => Promise<SubjectReport & { readonly isComplete?: boolean | undefined }>)
     | undefined
   /** The locations with their health, such as `status()` of `regionalStore`. Left out: the console shows no regions. */
   readonly regions?: (() => readonly LocationStatus[]) | undefined
@@ -89,6 +95,10 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
     expected: 'a function that returns the user and their rights, such as `consoleTokens([…])`',
     accepts: aFunction.accepts,
   }),
+  signInUrl: {
+    expected: 'a path that begins with one `/`, or a URL with https or http',
+    accepts: (value) => typeof value === 'string' && /^(?:https?:\/\/|\/(?![/\\]))/.test(value),
+  },
   sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
   pseudonymKey: required({
     expected: 'at least 32 bytes',

@@ -123,7 +123,10 @@ export interface JudgementView {
   readonly missing: readonly MissingEntry[]
 }
 
-export type AccessReportView = SubjectReport
+export type AccessReportView = SubjectReport & {
+  /** `false` if older events were not searched. */
+  readonly isComplete?: boolean | undefined
+}
 
 export interface RegionsView {
   readonly locations: readonly LocationStatus[]

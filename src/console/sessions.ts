@@ -16,6 +16,8 @@ export interface Session {
   readonly csrf: string
   /** Whether the request itself carried the token, which no browser adds to a request from another site. */
   readonly byToken?: boolean | undefined
+  /** Whether your own app has signed the user in, without a token. */
+  readonly byApp?: boolean | undefined
 }
 
 interface StoredSession {
@@ -105,7 +107,7 @@ export function createSessions(
       await enlist(user.name, keyOf(id))
       if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), lifetimeOf(now()))))
         throw new UnavailableError('a session could not be stored')
-      return sessionOf(id, user.name, rights)
+      return { ...sessionOf(id, user.name, rights), byApp: stored.asked }
     },
 
     async find(req) {
@@ -128,7 +130,9 @@ export function createSessions(
       if (!stored.asked && tokens === undefined) return sessionOf(id, stored.name, stored.rights)
       // Shared state outlives the list of tokens, so the rights are read from the current list.
       const user = stored.asked ? await ask(req) : tokens?.get(stored.token ?? '')
-      return user?.name === stored.name ? sessionOf(id, user.name, [...user.rights]) : undefined
+      return user?.name === stored.name
+        ? { ...sessionOf(id, user.name, [...user.rights]), byApp: stored.asked }
+        : undefined
     },
 
     async end({ id, name }) {

@@ -2,9 +2,9 @@ import type { GuardName, Mode } from '../decision.ts'
 import { parseInstant } from '../instant.ts'
 import type { PolicyFinding } from '../lint/finding.ts'
 import { lintPolicy } from '../policy/lint.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { parsePolicy, policyOf, readPolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
-import { scoreOf, scorePolicy } from '../policy/score.ts'
+import { scoreOf, scorePolicy, scoreRead, type PolicyScore } from '../policy/score.ts'
 import { GUARD_NAMES, RULES } from '../policy/sections.ts'
 import type { ListedKey } from '../store/contract.ts'
 import type { NextStep, Step } from './contract.ts'
@@ -92,23 +92,54 @@ export function highestScoreOf(policy: Policy, keys: readonly unknown[]): number
 /** How good a policy is, and what could be better. */
 export interface Assessment {
   readonly score: number
-  /** What costs most first. */
+  /** What costs most first; a few of each kind. */
   readonly findings: readonly PolicyFinding[]
+  /** How many findings of each protection are left out. */
+  readonly moreFindings: Readonly<Partial<Record<GuardName, number>>>
 }
 
 const assessed = new WeakMap<Policy, Assessment>()
 
-/** Assesses a policy that was parsed. One with very many entries takes a second, so none is assessed twice. */
+/**
+ * Parses a document, and assesses the policy in the same reading: with very many entries, a reading takes longest.
+ *
+ * @throws PolicyError
+ */
+export function parseAssessed(document: unknown): Policy {
+  const read = readPolicy(document)
+  const policy = policyOf(read)
+  assessed.set(policy, assessmentOf(scoreRead(read)))
+  return policy
+}
+
+/** How good a policy is. None is assessed twice. */
 export function assess(policy: Policy): Assessment {
-  const known = assessed.get(policy)
-  if (known !== undefined) return known
-  const { score, fixes } = scorePolicy(policy)
-  const assessment = { score, findings: fixes }
+  const assessment = assessed.get(policy) ?? assessmentOf(scorePolicy(policy))
   assessed.set(policy, assessment)
   return assessment
 }
 
-/** What each protection would gain in another mode, by policy: to lint very many entries takes a second. */
+/** How many findings of one kind are kept. A list of very many entries may have one for each entry. */
+const MOST_OF_A_KIND = 5
+
+function assessmentOf({ score, fixes }: PolicyScore): Assessment {
+  const counts = new Map<string, number>()
+  const moreFindings: Partial<Record<GuardName, number>> = {}
+  const findings = fixes.filter((found) => {
+    const guard = guardOf(found)
+    const kind = `${guard} ${found.code}`
+    const before = counts.get(kind) ?? 0
+    counts.set(kind, before + 1)
+    if (before < MOST_OF_A_KIND) return true
+    moreFindings[guard] = (moreFindings[guard] ?? 0) + 1
+    return false
+  })
+  return { score, findings, moreFindings }
+}
+
+const guardOf = ({ path }: PolicyFinding): GuardName => path.split(/[.[]/, 1)[0] as GuardName
+
+/** What each protection would gain in another mode, by policy. */
 const gains = new WeakMap<Policy, Map<string, number>>()
 
 function gainOf(policy: Policy, guard: GuardName, mode: Mode): number {
@@ -145,11 +176,12 @@ export function nextStepOf(policy: Policy, keys: readonly ListedKey[], now: numb
   return steps.toSorted((a, b) => b.gain - a.gain)[0]
 }
 
-/** The score with one protection in another mode. Only the section of this protection is linted again. */
+/** The score with one protection in another mode. Its section is linted again only if its findings may be others. */
 function scoreWith(policy: Policy, guard: GuardName, mode: Mode, findings: readonly PolicyFinding[]): number {
   const { appId, [guard]: section } = policy
+  if (section?.mode === 'report') return scoreOf({ ...policy, [guard]: { ...section, mode } }, findings)
   const alone = parsePolicy({ appId, [guard]: { ...section, mode } })
-  const isOf = ({ path }: PolicyFinding): boolean => path.split(/[.[]/, 1)[0] === guard
-  const own = lintPolicy(alone).filter(isOf)
-  return scoreOf({ ...policy, [guard]: alone[guard] }, [...findings.filter((one) => !isOf(one)), ...own])
+  const own = lintPolicy(alone).filter((one) => guardOf(one) === guard)
+  const others = findings.filter((one) => guardOf(one) !== guard)
+  return scoreOf({ ...policy, [guard]: alone[guard] }, [...others, ...own])
 }

@@ -5,8 +5,19 @@ import type { Change } from './contract.ts'
 /** How many entries of a change are shown. */
 const MOST_SHOWN = 20
 
+/** The last result for each policy. One answer needs it more than once, and a long list takes time. */
+const described = new WeakMap<Policy, { readonly before: Policy | undefined; readonly changes: Change[] }>()
+
 /** Describes the changes from one policy to another. `undefined` means that there was no app. */
 export function changesInWords(before: Policy | undefined, after: Policy): Change[] {
+  const last = described.get(after)
+  if (last !== undefined && last.before === before) return last.changes
+  const changes = describe(before, after)
+  described.set(after, { before, changes })
+  return changes
+}
+
+function describe(before: Policy | undefined, after: Policy): Change[] {
   return differencesOf(before, after)
     .filter(({ path }) => path !== 'appId')
     .map(eachEntry)

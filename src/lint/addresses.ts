@@ -39,7 +39,8 @@ export function lintAddresses(
   ranges: readonly PlacedEntry<IpRange>[],
   deny: readonly PlacedEntry<IpRange>[],
 ): PolicyFinding[] {
-  const [admitted, denied] = [addressesOf(ranges), addressesOf(deny)]
+  // Sorted once, because each of the following sorts is fast on sorted ranges.
+  const [admitted, denied] = [addressesOf(ranges).toSorted(byPlace), addressesOf(deny).toSorted(byPlace)]
   // The contents of named lists are not known here.
   const complete = lists.length === 0
   const aboutRanges: Note[][] = complete ? [familyNotes(admitted)] : []
@@ -66,6 +67,9 @@ export function lintAddresses(
     ...findingsAt('ipWhitelist.deny', aboutDeny.flat()),
   ]
 }
+
+/** Outer ranges come before inner ones. */
+const byPlace = (a: AddressEntry, b: AddressEntry): number => byFirst(a, b) || a.prefix - b.prefix
 
 function addressesOf(placed: readonly PlacedEntry<IpRange>[]): AddressEntry[] {
   return placed.map(({ entry, index }) => addressEntry(entry, index))
@@ -146,7 +150,7 @@ function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
   const notes: Note[] = []
   const outermost: AddressEntry[] = []
   // CIDR ranges are nested or disjoint, and `parsePolicy` keeps only one of equal ranges.
-  for (const entry of entries.toSorted((a, b) => byFirst(a, b) || a.prefix - b.prefix)) {
+  for (const entry of entries.toSorted(byPlace)) {
     const outer = outermost.at(-1)
     if (outer === undefined || outer.last < entry.first) outermost.push(entry)
     else {

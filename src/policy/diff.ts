@@ -51,7 +51,7 @@ function differences(path: string, before: unknown, after: unknown): PolicyChang
 }
 
 function keyed(entries: readonly unknown[]): Map<string, unknown> {
-  return new Map(entries.map((entry) => [JSON.stringify(entry), entry]))
+  return new Map(entries.map((entry) => [typeof entry === 'string' ? entry : JSON.stringify(entry), entry]))
 }
 
 function isSection(value: unknown): value is object {

@@ -29,7 +29,12 @@ export interface ReadPolicy {
  * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and the corrected form if there is one.
  */
 export function parsePolicy(document: unknown): Policy {
-  return plainCopy(readPolicy(document).policy) as Policy
+  return policyOf(readPolicy(document))
+}
+
+/** The policy that {@link parsePolicy} returns, for one that has been read. */
+export function policyOf({ policy }: ReadPolicy): Policy {
+  return plainCopy(policy) as Policy
 }
 
 /**

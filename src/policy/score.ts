@@ -1,6 +1,6 @@
 import type { PolicyFinding, Severity } from '../lint/finding.ts'
 import { findingsOf } from './lint.ts'
-import { readPolicy } from './parse.ts'
+import { readPolicy, type ReadPolicy } from './parse.ts'
 import type { Policy } from './policy.ts'
 import type { Mode } from './section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
@@ -31,7 +31,11 @@ const SEVERITY_ORDER: readonly Severity[] = ['danger', 'warning', 'advice']
  * @throws PolicyError if the document is invalid.
  */
 export function scorePolicy(document: unknown): PolicyScore {
-  const read = readPolicy(document)
+  return scoreRead(readPolicy(document))
+}
+
+/** Like {@link scorePolicy}, for a policy that has been read. */
+export function scoreRead(read: ReadPolicy): PolicyScore {
   const { policy } = read
   const findings = findingsOf(read)
   const ranked = findings

@@ -57,6 +57,7 @@ export interface Rules<Written extends Protection, Lists extends object = object
   readonly modeIsEnough: boolean
   /** Why to switch it on, as a clause: what it keeps away. */
   readonly reason: string
+  /** The advice on a section. It is the same in `report` and `enforce`. */
   lint(section: Written, lists: Lists): PolicyFinding[]
   /** How `comparePolicies` compares it. */
   readonly compare: SectionComparison<Written, Lists>

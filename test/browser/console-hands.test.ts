@@ -200,6 +200,50 @@ describe('a session that ends', () => {
     await end()
   })
 
+  it('of an app with its own sign-in is renewed there, and what was typed is kept', async () => {
+    const express = (await import('express')).default
+    let isSignedIn = true
+    const app = express()
+    app.get('/sign-in', (_req, res) => {
+      isSignedIn = true
+      res.send('<!doctype html><link rel="icon" href="data:,"><title>Signed in</title>')
+    })
+    server = await startConsole({
+      app,
+      signInUrl: '/sign-in',
+      authorize: () => (isSignedIn ? { name: 'Ada', rights: ALL_RIGHTS } : undefined),
+    })
+    context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, reducedMotion: 'reduce' })
+    wrong = await watchPages(context, { refusals: [401] })
+    page = await context.newPage()
+    await page.goto(`${server.url}/#/apps/shop`)
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('8.8.8.8\n8.8.4.4')
+    isSignedIn = false
+    await field.press('Enter')
+    await says('Your session has ended')
+    expect(await page.getByLabel('Token').count()).toBe(0)
+    await button('Continue').click()
+    await says('You are not signed in to the application.')
+    await takePictures(page, 'own-sign-in', { colorScheme: 'light', width: 1280 })
+    expect(await axeFindings(page)).toEqual([])
+    const opened = context.waitForEvent('page')
+    await page.getByRole('link', { name: 'Sign in (opens a new tab)' }).click()
+    await (await opened).waitForLoadState()
+    await button('Continue').click()
+    await page.getByText('Your session has ended').waitFor({ state: 'detached' })
+    expect(await field.inputValue()).toBe('8.8.8.8\n8.8.4.4')
+    // Whoever opens the console without being signed in is led there too.
+    isSignedIn = false
+    await page.reload()
+    await page.getByRole('link', { name: 'Sign in (opens a new tab)' }).waitFor()
+    expect(await page.getByLabel('Token').count()).toBe(0)
+    isSignedIn = true
+    await button('Continue').click()
+    await addresses().waitFor()
+    await end()
+  })
+
   it('loads the page again if another user signs in', async () => {
     await open('apps/shop', { refusals: [401] })
     await addresses().getByLabel('Add ranges').fill('8.8.8.8')
@@ -230,6 +274,9 @@ describe('a page of an app', () => {
       await open('apps/shop', { store, refusals: [409] })
       await says('The stored policy of this app is not valid: ipWhitelist.mode')
       await says('Servers cannot use this policy')
+      // Nothing is in force.
+      await says('not valid: refuses every request')
+      expect(await page.getByText('in force', { exact: true }).count()).toBe(0)
       await page.getByRole('heading', { name: 'Revision 1' }).waitFor()
       await page.getByText('Remove this app').waitFor()
       await takePictures(page, 'stored-policy-refused', { colorScheme: 'light', width: 1280 })
@@ -367,4 +414,27 @@ describe('a list of entries', () => {
     expect(await field.inputValue()).toBe('192.0.2.1/24\n2.0.2.0/24')
     await end()
   })
+
+  it('of 20,000 entries sends and receives only what changes', async () => {
+    const ranges = Array.from({ length: 20_000 }, (_, index) => `20.${index >> 8}.${index & 255}.7`)
+    const policy = { ...APP_DOCUMENT.policy, ipWhitelist: { mode: 'report', ranges } } as const
+    await open('apps/shop', { store: memoryStore([{ policy }]) })
+    await button('Remove 20.0.1.7').waitFor()
+    const exchanged = page.waitForResponse(/\/draft\/edits$/)
+    await button('Remove 20.0.1.7').click()
+    await button('Remove 20.0.1.7').waitFor({ state: 'detached' })
+    const response = await exchanged
+    expect(response.request().postDataBuffer()?.length).toBeLessThan(1_000)
+    expect((await response.body()).length).toBeLessThan(20_000)
+    // The new entry is at the end of the list, which is shown page by page.
+    await addresses().getByLabel('Add ranges').fill('8.8.8.8')
+    await addresses().getByLabel('Add ranges').press('Enter')
+    await addresses().getByPlaceholder('Filter 20,000 ranges').fill('8.8.8.8')
+    await button('Remove 8.8.8.8').waitFor()
+    const { body } = await (await server.signIn()).ask('GET', 'apps/shop')
+    expect(body.draft.policy.ipWhitelist.ranges).toHaveLength(20_000)
+    expect(body.draft.policy.ipWhitelist.ranges).toContain('8.8.8.8')
+    expect(body.draft.policy.ipWhitelist.ranges).not.toContain('20.0.1.7')
+    await end()
+  }, 120_000)
 })

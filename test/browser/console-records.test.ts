@@ -97,11 +97,12 @@ describe('recorded requests, and actions based on them', () => {
     expect((await recorded.store.read('shop'))?.revision).toBe(1)
 
     await page.getByRole('link', { name: 'People' }).click()
-    await page.getByLabel('Person ID').fill('person-7')
+    await page.getByLabel('Person', { exact: true }).fill('person-7')
     await page.getByLabel('Purpose of the report').fill('asked by the person')
     await button('Create report').click()
     await says(/^\d accesses, as of/)
     await says('Apps that received data: shop.')
+    await page.getByText('Person: person-7. Purpose of this report: asked by the person.').waitFor()
     await look('access-report')
     await page.emulateMedia({ media: 'print' })
     expect(await page.getByRole('button').count()).toBe(0)

@@ -5,6 +5,9 @@ import { place } from './route.ts'
 /** The signed-in user; `undefined` while unknown, `null` if nobody is signed in. */
 export const session = signal<SessionView | null | undefined>(undefined)
 
+/** Where users sign in to the app that serves the console, if not with a token. */
+export const signInUrl = signal<string | undefined>(undefined)
+
 /** Whether the session of the signed-in user has ended. */
 export const hasEnded = signal(false)
 
@@ -113,12 +116,23 @@ export function takeFirstApps(): AppRows | undefined {
 export async function findSession(): Promise<void> {
   try {
     // index.html requests the same URL while this script is loading.
-    const { session: found, apps } = await ask<StartView>('GET', 'start')
+    const { session: found, apps, signInUrl: url } = await ask<StartView>('GET', 'start')
+    signInUrl.value = url
     firstApps = place.value.length === 0 ? apps : undefined
-    session.value = found ?? (await ask<SessionView | null>('POST', 'session', { body: {} }))
+    if (found === null) await continueSession()
+    else session.value = found
   } catch {
     session.value = null
   }
+}
+
+/** Signs in a user whom the app already knows. Resolves with whether it knows them; rejects with {@link Refused}. */
+export async function continueSession(): Promise<boolean> {
+  const found = await ask<SessionView | null>('POST', 'session', { body: {} })
+  // The page of a user whose session has ended is kept.
+  session.value = found ?? session.value ?? null
+  if (found !== null) hasEnded.value = false
+  return found !== null
 }
 
 /** Signs in; rejects with {@link Refused}. */

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { AppView, JudgementView, MissingEntry, NewDecision, Policy } from '../contract.ts'
+import type { JudgementView, MissingEntry, NewDecision } from '../contract.ts'
 import { appPath, ask, may } from './api.ts'
 import { curlOf } from './app/written-request.ts'
 import { tell, tellRefusal, wordsOf } from './message.ts'
@@ -135,19 +135,9 @@ function Decided({ decision }: { decision: NewDecision }): JSX.Element {
 
 /** Adds an entry to the draft. It takes effect only when the draft is published. */
 async function add(appId: string, { list, entry }: MissingEntry): Promise<void> {
-  const [section = '', member = ''] = list.split('.')
+  const added = list === 'returnUrlGuard.urls' ? { exact: entry } : entry
   try {
-    const app = await ask<AppView>('GET', appPath(appId))
-    const before = app.draft?.policy ?? app.policy
-    const own = (before as unknown as Record<string, Record<string, readonly unknown[]> | undefined>)[section]
-    const added = list === 'returnUrlGuard.urls' ? { exact: entry } : entry
-    const entries = own?.[member] ?? []
-    const isThere = entries.some((one) => JSON.stringify(one) === JSON.stringify(added))
-    const after = isThere ? entries : [...entries, added]
-    const policy = { ...before, [section]: { ...own, [member]: after } } as Policy
-    await ask('PUT', appPath(appId, '/draft'), {
-      body: { ...(app.draft && { version: app.draft.version }), before, policy },
-    })
+    await ask('POST', appPath(appId, '/draft/edits'), { body: { edits: [{ path: list, add: [added] }] } })
     tell(`${entry} is in the draft. It takes effect when you publish.`)
   } catch (error) {
     tellRefusal(error)

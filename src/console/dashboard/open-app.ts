@@ -1,5 +1,6 @@
 import { batch, signal } from '@preact/signals'
-import type { AppView, Policy, ProblemView, ThreeWay, DraftView } from '../contract.ts'
+import type { AppView, DraftView, EditedView, Policy, ProblemView, ThreeWay } from '../contract.ts'
+import { editsBetween, withEdits } from '../draft-edits.ts'
 import { appPath, ask, Refused } from './api.ts'
 import { tellRefusal } from './message.ts'
 
@@ -13,6 +14,9 @@ export const loadProblem = signal<ProblemView | undefined>(undefined)
 export const editConflict = signal<
   { readonly three: ThreeWay; readonly current: DraftView | undefined } | undefined
 >(undefined)
+
+/** Whether the dialog about the conflict is open. It can be closed without a decision. */
+export const isDeciding = signal(false)
 
 /** Whether an edit is being saved to the draft. */
 export const saving = signal(false)
@@ -35,7 +39,6 @@ export function load(appId: string): Promise<void> {
       batch(() => {
         openApp.value = view
         loadProblem.value = undefined
-        editConflict.value = undefined
       })
     } catch (error) {
       if (!(error instanceof Refused)) throw error
@@ -63,10 +66,18 @@ export async function showApp(view: AppView | undefined): Promise<void> {
   else openApp.value = view
 }
 
-/** Adds an edit to the draft, after the edits in progress. Resolves with whether it was accepted. */
+/**
+ * Adds an edit to the draft, after the edits in progress. Resolves with whether it was accepted. While a conflict is not decided, no
+ * edit is accepted, and the dialog about the conflict opens.
+ */
 export function edit(change: (policy: Policy) => Policy): Promise<boolean> {
   const app = openApp.value
-  return app === undefined ? Promise.resolve(false) : inTurn(() => put(app, change))
+  if (app === undefined) return Promise.resolve(false)
+  return inTurn(async () => {
+    if (editConflict.value === undefined || openApp.value?.appId !== app.appId) return put(app, change)
+    isDeciding.value = true
+    return false
+  })
 }
 
 /** Replaces members of one section. */
@@ -96,21 +107,33 @@ async function put(
   const version = onto === undefined ? app.draft?.version : onto.version
   saving.value = true
   try {
-    const view = await ask<AppView | undefined>('PUT', appPath(appId, '/draft'), {
-      body: { ...(version !== undefined && { version }), before, policy: change(before) },
+    const edits = editsBetween(before, change(before))
+    const view = await ask<EditedView | undefined>('POST', appPath(appId, '/draft/edits'), {
+      body: { ...(version !== undefined && { version }), revision: app.revision, edits },
     })
-    if (isOpen()) openApp.value = view ?? (await viewOf(appId))
+    if (isOpen())
+      openApp.value = view ? whole(view, app.policy, withEdits(before, edits)) : await viewOf(appId)
     return true
   } catch (error) {
     const problem = error instanceof Refused ? error.problem : undefined
     const { conflict, current } = problem ?? {}
     if (problem !== undefined && isGone(problem)) void reload()
     if (conflict === undefined || !isOpen()) tellRefusal(error)
-    else editConflict.value = { three: conflict, current }
+    else
+      batch(() => {
+        editConflict.value = { three: conflict, current }
+        isDeciding.value = true
+      })
     return false
   } finally {
     saving.value = false
   }
+}
+
+/** The view with the policies that the answer has left out. */
+function whole(view: EditedView, inForce: Policy, edited: Policy): AppView {
+  const { policy = inForce, draft } = view
+  return { ...view, policy, draft: draft && { ...draft, policy: draft.policy ?? edited } }
 }
 
 /** Resolves a conflict with the edit of the other person, or with the user's own. */

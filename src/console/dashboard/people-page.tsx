@@ -28,20 +28,22 @@ export function PeoplePage(): JSX.Element {
   )
 }
 
+/** A report, and what was asked. */
+type Made = AccessReportView & { readonly person: string; readonly note: string }
+
 /** A report for a person about who has read their data. */
 function ReportForm(): JSX.Element {
   const person = useSignal('')
   const purpose = useSignal('')
-  const report = useSignal<AccessReportView | undefined>(undefined)
+  const report = useSignal<Made | undefined>(undefined)
   const refusal = useSignal('')
   const make = async (event: Event): Promise<void> => {
     event.preventDefault()
     refusal.value = ''
     report.value = undefined
     try {
-      report.value = await ask<AccessReportView>('POST', 'access-report', {
-        body: { person: person.value.trim(), note: purpose.value },
-      })
+      const asked = { person: person.value.trim(), note: purpose.value }
+      report.value = { ...asked, ...(await ask<AccessReportView>('POST', 'access-report', { body: asked })) }
     } catch (error) {
       refusal.value = wordsOf(error)
     }
@@ -51,7 +53,7 @@ function ReportForm(): JSX.Element {
       <Heading>Access report</Heading>
       <form class="card no-print" onSubmit={(event) => void make(event)}>
         <p>Shows who has read a person's data, when and why. Your request is recorded.</p>
-        <label for="person">Person ID</label>
+        <label for="person">Person</label>
         <input
           id="person"
           class="mono"
@@ -59,11 +61,15 @@ function ReportForm(): JSX.Element {
           maxLength={512}
           spellcheck={false}
           autocomplete="off"
+          aria-describedby="person-help"
           value={person.value}
           onInput={(event) => {
             person.value = event.currentTarget.value
           }}
         />
+        <p class="quiet" id="person-help">
+          The ID of the person, or what else this server finds people by, such as an email address.
+        </p>
         <label for="purpose">Purpose of the report</label>
         <input
           id="purpose"
@@ -92,9 +98,9 @@ function ReportForm(): JSX.Element {
 }
 
 function Report({
-  report: { generated, accesses, recipients, fields },
+  report: { person, note, generated, accesses, recipients, fields, isComplete },
 }: {
-  report: AccessReportView
+  report: Made
 }): JSX.Element {
   const sums = Object.entries(fields)
   return (
@@ -104,41 +110,48 @@ function Report({
           <h2 id="report-title">Accesses to personal data</h2>
           <p class="quiet" role="status">
             {count(accesses.length, 'access', 'accesses')}, as of {timeOf(generated)}
+            {isComplete === false && '. Only the newest events were searched: older accesses are left out.'}
           </p>
         </div>
         <button type="button" class="no-print" onClick={() => print()}>
           Print
         </button>
       </div>
+      <p>
+        Person: <strong>{person}</strong>. Purpose of this report: {note}. Times are in{' '}
+        {Intl.DateTimeFormat().resolvedOptions().timeZone}.
+      </p>
       {recipients.length > 0 && <p>Apps that received data: {recipients.join(', ')}.</p>}
       {sums.length > 0 && (
         <p>Reads per field: {sums.map(([name, number]) => `${name} ${number}`).join(', ')}.</p>
       )}
-      <Scroll label="Accesses">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">When</th>
-              <th scope="col">App and operation</th>
-              <th scope="col">What</th>
-              <th scope="col">Purpose</th>
-            </tr>
-          </thead>
-          <tbody>
-            {accesses.slice(0, MOST_SHOWN).map((access, index) => (
-              <tr key={index}>
-                <th scope="row">{timeOf(access.time)}</th>
-                <td>
-                  {access.appId ?? 'no app'}
-                  <code class="block">{access.operation}</code>
-                </td>
-                <td>{[access.action, ...Object.keys(access.fields)].filter(Boolean).join(', ')}</td>
-                <td>{access.purpose ?? 'not stated'}</td>
+      {accesses.length > 0 && (
+        <Scroll label="Accesses">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">App and operation</th>
+                <th scope="col">What</th>
+                <th scope="col">Purpose</th>
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+            </thead>
+            <tbody>
+              {accesses.slice(0, MOST_SHOWN).map((access, index) => (
+                <tr key={index}>
+                  <th scope="row">{timeOf(access.time)}</th>
+                  <td>
+                    {access.appId ?? 'no app'}
+                    <code class="block">{access.operation}</code>
+                  </td>
+                  <td>{[access.action, ...Object.keys(access.fields)].filter(Boolean).join(', ')}</td>
+                  <td>{access.purpose ?? 'not stated'}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
       {accesses.length > MOST_SHOWN && (
         <p class="quiet">
           Only the first {MOST_SHOWN.toLocaleString('en')} are shown. Run `portcullis audit subject` for all

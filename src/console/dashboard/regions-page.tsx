@@ -67,7 +67,12 @@ function Regions(): JSX.Element {
               ? places.some(({ condition }) => condition === 'unknown')
                 ? 'No location is known to be unavailable.'
                 : 'All locations are available.'
-              : `Not available: ${away.map(({ location }) => location).join(', ')}.`}
+              : 'Not available: '}
+          {away.map(({ location }, index) => (
+            <span key={location} class="place">
+              {`${location}${index === away.length - 1 ? '.' : ', '}`}
+            </span>
+          ))}
         </p>
       )}
       <RegionMap locations={places} />

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod/mini'
 import { isPortcullisError } from '../../errors.ts'
 import { checkExpectations } from '../../explain/expectations.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import type { Review } from '../contract.ts'
+import type { AppView, EditedView, Review } from '../contract.ts'
 import {
   afterwards,
   findApp,
@@ -16,15 +17,24 @@ import {
   viewDraft,
   type Desk,
 } from '../desk.ts'
+import { editsBetween, valueAt, withEdits, type DraftEdit } from '../draft-edits.ts'
 import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { assess, highestScoreOf } from '../steps.ts'
+import { assess, highestScoreOf, parseAssessed } from '../steps.ts'
 import { missingRights, verdictOf } from '../verdict.ts'
 import { changesInWords } from '../words.ts'
 
 const EDITORS = ['narrow', 'widen', 'break-glass'] as const
+
+interface Edits {
+  /** The version that was edited; left out if there was no draft. */
+  version?: string
+  /** The revision in force when the edits were made; left out if the policies are not known. */
+  revision?: number
+  edits: DraftEdit[]
+}
 
 interface Edit {
   /** The version that was edited; left out if there was no draft. */
@@ -43,6 +53,32 @@ export function draftRoutes(desk: Desk): Route[] {
       summary: 'Edits the draft of an app. Edits of two people are merged if they do not conflict.',
       body: () =>
         z.strictObject({ version: z.optional(z.string()), before: z.unknown(), policy: z.unknown() }),
+      handle(exchange) {
+        const { before, policy } = exchange.body
+        const edits = editsBetween(parsePolicy(before), parsePolicy(policy))
+        return editDraft(desk, { ...exchange, body: { edits } })
+      },
+    }),
+    route<Edits>({
+      method: 'POST',
+      path: '/apps/:appId/draft/edits',
+      access: EDITORS,
+      summary:
+        'Edits single members of the draft of an app. The answer leaves out the policies if nobody else has changed them.',
+      body: () =>
+        z.strictObject({
+          version: z.optional(z.string()),
+          revision: z.optional(z.number()),
+          edits: z.array(
+            z.strictObject({
+              path: z.string().check(z.regex(/^\w+(?:\.\w+)?$/)),
+              add: z.optional(z.array(z.unknown())),
+              remove: z.optional(z.array(z.unknown())),
+              before: z.optional(z.unknown()),
+              after: z.optional(z.unknown()),
+            }),
+          ),
+        }),
       handle: (exchange) => editDraft(desk, exchange),
     }),
     route<{ version: string }>({
@@ -85,34 +121,67 @@ export function draftRoutes(desk: Desk): Route[] {
   ]
 }
 
-async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>): ReturnType<Route['handle']> {
+/** An app and its draft, as they were found. */
+type Found = Awaited<ReturnType<typeof findWithDraft>>
+
+async function editDraft(desk: Desk, exchange: Exchange<Edits>): ReturnType<Route['handle']> {
+  const { params, body } = exchange
   const { appId = '' } = params
-  const { version } = body
-  const { app, draft: current } = await findWithDraft(desk, appId)
-  const wanted = parsePolicy(body.policy)
-  if (wanted.appId !== appId)
+  const found = await findWithDraft(desk, appId)
+  const { app, draft } = found
+  const theirs = draft?.policy ?? app.policy
+  const wanted = withEdits(theirs, body.edits)
+  let policy = parseAssessed(wanted)
+  const clashes = body.edits.filter(({ path, add, remove, before, after }) => {
+    const value = valueAt(theirs, path)
+    const isList = add !== undefined || remove !== undefined
+    return !isList && !isDeepStrictEqual(value, before) && !isDeepStrictEqual(value, after)
+  })
+  if (clashes.length > 0) {
+    const base = withEdits(
+      theirs,
+      clashes.map(({ path, before }) => ({ path, after: before })),
+    )
+    const conflict = threeWay(parsePolicy(base), theirs, policy)
+    if (conflict.merged === undefined)
+      throw new ConsoleProblem('REVISION_STALE', { conflict, current: draft && viewDraft(draft, app) })
+    policy = conflict.merged
+  }
+  const version = await save(desk, exchange, found, policy)
+  const view = await afterwards(desk, () => viewApp(desk, appId))
+  const isKnown =
+    view !== undefined &&
+    [draft?.version, app.stored.revision, view.revision].join() ===
+      [body.version, body.revision, body.revision].join() &&
+    (view.draft === undefined || view.draft.version === version) &&
+    isDeepStrictEqual(policy, wanted)
+  return { body: isKnown ? withoutPolicies(view) : view }
+}
+
+function withoutPolicies({ policy: _inForce, draft, ...view }: AppView): EditedView {
+  if (draft === undefined) return view
+  const { policy: _edited, ...rest } = draft
+  return { ...view, draft: rest }
+}
+
+/** Saves a draft. Returns its version. */
+async function save(
+  desk: Desk,
+  { params: { appId = '' }, session }: Exchange<unknown>,
+  { app, draft }: Found,
+  policy: Policy,
+): Promise<string> {
+  if (policy.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
       issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
-  let policy = wanted
-  // Without a draft, somebody may have published since the page was shown. `before` reveals it.
-  if (current === undefined || current.version !== version) {
-    const theirs = current?.policy ?? app.policy
-    const conflict = threeWay(parsePolicy(body.before), theirs, wanted)
-    if (conflict.merged === undefined)
-      throw new ConsoleProblem('REVISION_STALE', {
-        conflict,
-        current: current && viewDraft(current, app),
-      })
-    policy = conflict.merged
-  }
-  const base = current?.base ?? app.stored.revision
-  const put = await desk.drafts.put(appId, current?.version, { base, policy, author: session.name })
+  const base = draft?.base ?? app.stored.revision
+  const put = await desk.drafts.put(appId, draft?.version, { base, policy, author: session.name })
   if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
   // If an edit undoes the last change, there is nothing left to publish.
   if (base === app.stored.revision && changesInWords(app.policy, policy).length === 0)
     await afterwards(desk, () => desk.drafts.discard(appId, put.version))
-  return { body: await afterwards(desk, () => viewApp(desk, appId)) }
+  return put.version
 }
 
 async function rebaseDraft(

@@ -9,8 +9,15 @@ export function sessionRoutes(
   sessions: Sessions,
   offers: SessionView['offers'],
   firstApps: () => Promise<AppRows>,
+  signInUrl: string | undefined,
 ): Route[] {
-  const view = ({ name, rights, csrf }: Session): SessionView => ({ name, rights: [...rights], csrf, offers })
+  const view = ({ name, rights, csrf, byApp = false }: Session): SessionView => ({
+    name,
+    rights: [...rights],
+    csrf,
+    byApp,
+    offers,
+  })
   return [
     route({
       method: 'GET',
@@ -30,10 +37,10 @@ export function sessionRoutes(
         'The data that the dashboard starts with: the session as in `GET /session`, and the first apps if the user may see them.',
       async handle({ req }) {
         const session = await sessions.find(req)
-        if (session === undefined) return { body: { session: null } satisfies StartView }
+        if (session === undefined) return { body: { session: null, signInUrl } satisfies StartView }
         // If the apps are missing, the dashboard requests them itself, and shows what is wrong.
         const apps = session.rights.has('look') ? await firstApps().catch(() => undefined) : undefined
-        const body: StartView = { session: view(session), ...(apps && { apps }) }
+        const body: StartView = { session: view(session), signInUrl, ...(apps && { apps }) }
         return { body }
       },
     }),

@@ -110,6 +110,15 @@ const ROWS: readonly Row[] = [
     done: async () => expect(await draft()).toMatchObject({ policy: { name: 'New' } }),
   },
   {
+    what: 'members of a draft are edited',
+    prepare: async () => () => {
+      const edits = [{ path: 'name', before: 'Shop', after: 'New' }]
+      return ada.ask('POST', 'apps/shop/draft/edits', { revision: 1, edits })
+    },
+    status: 204,
+    done: async () => expect(await draft()).toMatchObject({ policy: { name: 'New' } }),
+  },
+  {
     what: 'a draft is thrown away',
     prepare: async () => {
       await edit()

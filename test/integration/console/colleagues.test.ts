@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { memoryStore, type ManagedPolicyStore } from 'portcullis'
-import { APP, APP_DOCUMENT, startConsole, type ConsoleServer } from '../../support/console.ts'
+import { memoryStore, parsePolicy, type ManagedPolicyStore } from 'portcullis'
+import { editsBetween } from '../../../src/console/draft-edits.ts'
+import { APP, APP_DOCUMENT, startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
 
 let server: ConsoleServer
 afterEach(async () => {
@@ -206,6 +207,7 @@ describe('two edits of one draft', () => {
   ]
 
   type Members = Readonly<Record<string, unknown>>
+  const BEFORE = parsePolicy(APP)
   const withMember = (path: string, value: unknown): object => {
     const [section = '', member] = path.split('.')
     if (member === undefined) return { ...APP, [section]: value }
@@ -213,34 +215,45 @@ describe('two edits of one draft', () => {
   }
   const memberOf = (policy: unknown, path: string): unknown =>
     path.split('.').reduce<unknown>((value, name) => (value as Members | undefined)?.[name], policy)
+  type Way = (client: Client, policy: object) => ReturnType<Client['ask']>
+  const WAYS: Readonly<Record<string, Way>> = {
+    'whole policies': (client, policy) => client.ask('PUT', 'apps/shop/draft', { before: APP, policy }),
+    'single edits': (client, policy) =>
+      client.ask('POST', 'apps/shop/draft/edits', { revision: 1, edits: editsBetween(BEFORE, policy) }),
+  }
   /** Both edits start from the published policy. Resolves with the answer to the second one. */
-  const editTwice = async (one: object, other: object) => {
+  const editTwice = async (one: object, other: object, way: Way) => {
     server = await startConsole()
     const [ada, bob] = [await server.signIn(), await server.signIn('look', 'widen')]
-    expect((await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: one })).status).toBe(200)
-    const answer = await bob.ask('PUT', 'apps/shop/draft', { before: APP, policy: other })
+    expect((await way(ada, one)).status).toBe(200)
+    const answer = await way(bob, other)
     return { ...answer, kept: (await ada.ask('GET', 'apps/shop')).body.draft.policy as object }
   }
 
-  it.each(MEMBERS)(
-    '%s: the second person must decide, and the first edit stays',
-    async (path, one, other) => {
-      const { status, body, kept } = await editTwice(withMember(path, one), withMember(path, other))
-      expect([status, body.code, body.conflict.conflicts]).toEqual([412, 'REVISION_STALE', [path]])
-      expect(memberOf(kept, path)).toEqual(one)
-    },
-  )
+  describe.each(Object.entries(WAYS))('sent as %s', (_name, way) => {
+    it.each(MEMBERS)(
+      '%s: the second person must decide, and the first edit stays',
+      async (path, one, other) => {
+        const { status, body, kept } = await editTwice(withMember(path, one), withMember(path, other), way)
+        expect([status, body.code, body.conflict.conflicts]).toEqual([412, 'REVISION_STALE', [path]])
+        expect(memberOf(kept, path)).toEqual(one)
+      },
+    )
 
-  it.each(SWITCHES)('%s: equal edits need no decision', async (path, wanted) => {
-    const edited = withMember(path, wanted)
-    const { status, kept } = await editTwice(edited, edited)
-    expect([status, memberOf(kept, path)]).toEqual([200, wanted])
-  })
+    it.each(SWITCHES)('%s: equal edits need no decision', async (path, wanted) => {
+      const edited = withMember(path, wanted)
+      const { status, kept } = await editTwice(edited, edited, way)
+      expect([status, memberOf(kept, path)]).toEqual([200, wanted])
+    })
 
-  it.each(LISTS)('%s: both entries are kept', async (path, one, other) => {
-    const before = (memberOf(APP, path) ?? []) as readonly unknown[]
-    const edited = (entry: unknown) => withMember(path, [...before, entry])
-    const { status, kept } = await editTwice(edited(one), edited(other))
-    expect([status, memberOf(kept, path)]).toEqual([200, [...before, other, one]])
+    it.each(LISTS)('%s: both entries are kept', async (path, one, other) => {
+      const before = (memberOf(APP, path) ?? []) as readonly unknown[]
+      const edited = (entry: unknown) => withMember(path, [...before, entry])
+      const { status, kept } = await editTwice(edited(one), edited(other), way)
+      expect([status, new Set(memberOf(kept, path) as unknown[])]).toEqual([
+        200,
+        new Set([...before, other, one]),
+      ])
+    })
   })
 })

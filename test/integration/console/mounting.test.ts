@@ -59,6 +59,16 @@ describe('options', () => {
       /createConsole\.state` must be/,
     ],
     [
+      'signInUrl: a script',
+      { ...GOOD, signInUrl: 'javascript:alert(1)' },
+      /createConsole\.signInUrl` must be a path that begins with one `\/`/,
+    ],
+    [
+      'signInUrl: another host without a scheme',
+      { ...GOOD, signInUrl: '//evil.example/' },
+      /createConsole\.signInUrl` must be a path/,
+    ],
+    [
       'idleTimeout: 0',
       { ...GOOD, idleTimeout: 0 },
       /createConsole\.idleTimeout` must be a whole number of milliseconds from 1000/,

@@ -15,6 +15,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'PUT /apps/{appId}/policy': 'narrow widen break-glass',
   'PUT /apps/{appId}/draft': 'narrow widen break-glass',
   'DELETE /apps/{appId}/draft': 'narrow widen break-glass',
+  'POST /apps/{appId}/draft/edits': 'narrow widen break-glass',
   'POST /apps/{appId}/draft/rebase': 'narrow widen break-glass',
   'GET /apps/{appId}/review': 'look',
   'POST /apps/{appId}/publication': 'narrow widen break-glass',

@@ -75,6 +75,7 @@ describe('/account/access-log', () => {
     expect(await response.json()).toEqual([
       {
         time: expect.any(String),
+        requestId: expect.any(String),
         app: 'Example gateway',
         signInTo: 'Shop & <Sons>',
         what: 'read',

@@ -1,13 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import type { Access } from '../../../example-server/access-log.ts'
 import { deriveSecrets } from '../../../example-server/secrets.ts'
 import { judgedSealer } from '../../../src/audit/judged-facts.ts'
+import type { AccessReportView } from '../../../src/console/contract.ts'
 import { openKept } from '../../../src/explain/recorded-facts.ts'
 import {
   killExampleProcess,
   startExampleProcess,
   type ExampleProcess,
 } from '../../support/example-process.ts'
-import { SHOP_POLICY, shopServer, startExampleServer } from '../../support/example-server.ts'
+import {
+  CONNECT,
+  json,
+  SHOP_POLICY,
+  shopServer,
+  signUp,
+  startExampleServer,
+} from '../../support/example-server.ts'
 
 describe('the console of the example server', () => {
   let server: ExampleProcess
@@ -75,5 +84,39 @@ it('a refused request is judged again there, and what it lacks is named', async 
     kept: 'kept',
     missing: [{ entry: '127.0.0.1' }],
   })
+  await server.close()
+})
+
+it('has access reports that list what the person sees in the account, for an email address or an ID', async () => {
+  const token = 'token-of-the-console-in-this-test-0123456789'
+  const server = await startExampleServer({ consoleToken: token })
+  const connected = await shopServer().send(`${server.url}/auth/v2/connect`, json(CONNECT))
+  const { gateway } = (await connected.json()) as { gateway: string }
+  const email = 'bob@example.org'
+  const profile = { email, password: 'another long password', firstname: 'Bob', surname: 'Babbage' }
+  const bob = await signUp(server, gateway, { ...profile, country: 'GB', language: 'en' })
+  await bob.open(`${server.url}/account`)
+  const log = await fetch(`${server.url}/account/access-log`, {
+    headers: { cookie: `__Host-session=${bob.cookie}`, accept: 'application/json' },
+  })
+  const seen = (await log.json()) as Access[]
+  expect(seen).toHaveLength(2)
+
+  const report = async (person: string) => {
+    const answer = await fetch(`${server.url}/console/api/access-report`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ person, note: 'asked by the person' }),
+    })
+    return (await answer.json()) as AccessReportView
+  }
+  const { accesses, isComplete, recipients } = await report(email)
+  expect(isComplete).toBe(true)
+  // Showing people their own data gives it to no app.
+  expect(recipients).toEqual([])
+  expect(accesses.map(({ requestId, fields }) => [requestId, Object.keys(fields)])).toEqual(
+    seen.map(({ requestId, fields }) => [requestId, fields]),
+  )
+  expect((await report('nobody@people.example')).accesses).toEqual([])
   await server.close()
 })

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import { highestScoreOf, nextStepOf, stepsOf } from '../../../src/console/steps.ts'
+import { assess, highestScoreOf, nextStepOf, parseAssessed, stepsOf } from '../../../src/console/steps.ts'
+import { lintPolicy } from '../../../src/policy/lint.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
+import { scorePolicy } from '../../../src/policy/score.ts'
 import type { ListedKey } from '../../../src/store/contract.ts'
 
 const NOW = Date.parse('2026-11-30T12:00:00Z')
@@ -72,6 +74,50 @@ describe('the protection that comes next', () => {
         const left = stepsOf(policy, keys, NOW).find(({ title }) => title.startsWith('Enforce'))
         expect(nextStepOf(policy, keys, NOW) === undefined).toBe(left?.done)
       }
+    }
+  })
+})
+
+describe('the assessment of a policy', () => {
+  const many = policyWith({
+    ipWhitelist: {
+      mode: 'report',
+      ranges: Array.from({ length: 300 }, (_, index) => `10.0.${index >> 7}.${2 * (index & 127)}`),
+    },
+    domainProtect: { mode: 'enforce', domains: [] },
+  })
+
+  it('is the score of the whole policy, with a few findings of each kind and the number of the others', () => {
+    const { score, findings, moreFindings } = assess(parseAssessed(many))
+    const whole = scorePolicy(many)
+    expect(score).toBe(whole.score)
+    expect(findings.length + (moreFindings.ipWhitelist ?? 0)).toBe(whole.fixes.length)
+    expect(findings.length).toBeLessThan(30)
+    const kinds = (of: typeof findings) => new Set(of.map(({ code }) => code))
+    expect(kinds(findings)).toEqual(kinds(whole.fixes))
+  })
+
+  it('gives the same gain to a next step as the score of the policy with that step', () => {
+    const { guard, mode, gain } = nextStepOf(many, [KEY], NOW) ?? {}
+    expect([guard, mode]).toEqual(['ipWhitelist', 'enforce'])
+    const after = scorePolicy({ ...many, ipWhitelist: { ...many.ipWhitelist, mode: 'enforce' } }).score
+    expect(gain).toBe(after - scorePolicy(many).score)
+  })
+
+  it('relies on findings that do not depend on whether a protection reports or enforces', () => {
+    const sections: Readonly<Record<string, object>> = {
+      serverOnly: { maxAge: 3_600, requireDigest: false },
+      ipWhitelist: { ranges: ['10.0.0.0/8', '10.0.0.0/9', '0.0.0.0/1'], deny: ['192.0.2.1'] },
+      domainProtect: { domains: ['http://a.example', 'https://*.shop.example'], server: 'none' },
+      returnUrlGuard: { urls: [] },
+      regionPin: { fallback: 'world' },
+      auditAccess: { onSinkFailure: 'allow' },
+    }
+    for (const [name, members] of Object.entries(sections)) {
+      const found = (mode: string) =>
+        lintPolicy(policyWith({ [name]: { mode, ...members } })).filter(({ code }) => code !== 'mode-report')
+      expect(found('report').length).toBeGreaterThan(0)
+      expect(found('report')).toEqual(found('enforce'))
     }
   })
 })

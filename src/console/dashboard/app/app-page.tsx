@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import type { AppView, ProblemView } from '../../contract.ts'
 import { Refused } from '../api.ts'
 import { wordsOf } from '../message.ts'
-import { edit, load, loadProblem, openApp } from '../open-app.ts'
+import { edit, editConflict, load, loadProblem, openApp } from '../open-app.ts'
 import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
 import { Score } from '../score.tsx'
@@ -37,6 +37,7 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
     void show()
     return () => {
       openApp.value = undefined
+      editConflict.value = undefined
     }
   }, [appId])
   const app = openApp.value
@@ -118,7 +119,7 @@ function NotShown({
               Servers cannot use this policy, and refuse all requests of the app. Roll back to a revision that
               is valid, or write a valid policy with the command line or the API.
             </p>
-            <History app={{ appId, revision }} />
+            <History app={{ appId, revision }} isValid={false} />
             <RemoveApp app={{ appId, revision }} />
           </>
         )}

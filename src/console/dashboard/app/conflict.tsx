@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import { editConflict, settle } from '../open-app.ts'
+import { editConflict, isDeciding, settle } from '../open-app.ts'
 import { Dialog } from '../shell/dialog.tsx'
 import { placeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
@@ -7,9 +7,12 @@ import { Changes } from './changes.tsx'
 /** Two people have changed the same place. Shows both changes, and asks which one to keep. */
 export function ConflictDialog(): JSX.Element | null {
   const conflict = editConflict.value
-  if (conflict === undefined) return null
+  if (conflict === undefined || !isDeciding.value) return null
+  const leave = (): void => {
+    isDeciding.value = false
+  }
   return (
-    <Dialog title="conflict-title" leave={() => void settle('theirs')}>
+    <Dialog title="conflict-title" leave={leave}>
       <h2 id="conflict-title">{conflict.current?.author ?? 'Someone else'} changed the same setting</h2>
       <p>
         You both changed {conflict.three.conflicts.map(placeOf).join(', ') || 'the draft'}. Which change do
@@ -26,6 +29,9 @@ export function ConflictDialog(): JSX.Element | null {
         </section>
       </div>
       <div class="buttons">
+        <button type="button" onClick={leave}>
+          Decide later
+        </button>
         <button type="button" onClick={() => void settle('theirs')}>
           Keep theirs
         </button>

@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { AppView } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { reload, saving, showApp } from '../open-app.ts'
+import { editConflict, isDeciding, reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count, scoreWords } from '../words.ts'
 
@@ -28,11 +28,24 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
         <p role="status">
           {saving.value
             ? 'Saving…'
-            : draft === undefined
-              ? 'No unpublished changes. Edits are saved to a draft.'
-              : saying(app)}
+            : editConflict.value
+              ? 'Your last edit is not saved: someone else changed the same setting.'
+              : draft === undefined
+                ? 'No unpublished changes. Edits are saved to a draft.'
+                : saying(app)}
         </p>
-        {draft && (
+        {editConflict.value && (
+          <button
+            type="button"
+            class="main"
+            onClick={() => {
+              isDeciding.value = true
+            }}
+          >
+            Decide
+          </button>
+        )}
+        {draft && !editConflict.value && (
           <div class="buttons">
             <button type="button" onClick={() => void discard()}>
               Discard

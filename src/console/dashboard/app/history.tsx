@@ -9,7 +9,14 @@ import { rollBackTo } from './roll-back.tsx'
 import { fromNow, timeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
 
-export function History({ app }: { app: Pick<AppView, 'appId' | 'revision'> }): JSX.Element {
+export function History({
+  app,
+  isValid = true,
+}: {
+  app: Pick<AppView, 'appId' | 'revision'>
+  /** Whether servers can use the policy of the current revision. */
+  isValid?: boolean
+}): JSX.Element {
   const rows = useSignal<readonly HistoryRow[]>([])
   const next = useSignal<number | undefined>(undefined)
   const show = async (before?: number): Promise<void> => {
@@ -43,7 +50,11 @@ export function History({ app }: { app: Pick<AppView, 'appId' | 'revision'> }): 
               <div>
                 <h3>
                   Revision {row.revision}
-                  {row.revision === app.revision && <span class="badge good">in force</span>}
+                  {row.revision === app.revision && (
+                    <span class={`badge ${isValid ? 'good' : 'danger'}`}>
+                      {isValid ? 'in force' : 'not valid: refuses every request'}
+                    </span>
+                  )}
                 </h3>
                 <p class="quiet">
                   <time dateTime={row.at} title={timeOf(row.at)}>

@@ -26,7 +26,7 @@ export function Protections({ app }: { app: AppView }): JSX.Element {
       traffic.value = view
     }, tellRefusal)
   }, [app.appId, app.revision])
-  const findings = app.draft?.findings ?? app.findings
+  const { findings, moreFindings } = app.draft ?? app
   return (
     <section aria-labelledby="protections-title">
       <h2 id="protections-title" class="section-title">
@@ -40,6 +40,7 @@ export function Protections({ app }: { app: AppView }): JSX.Element {
           traffic={traffic.value?.guards.find((one) => one.guard === guard.name)}
           isComplete={traffic.value?.isComplete !== false}
           findings={findings.filter(({ path }) => path.split(/[.[]/)[0] === guard.name)}
+          more={moreFindings[guard.name] ?? 0}
         />
       ))}
     </section>
@@ -52,12 +53,15 @@ function Protection({
   traffic,
   isComplete,
   findings,
+  more,
 }: {
   app: AppView
   guard: GuardWords
   traffic: GuardTraffic | undefined
   isComplete: boolean
   findings: readonly PolicyFinding[]
+  /** How many further findings there are. */
+  more: number
 }): JSX.Element {
   const { name, title, says } = guard
   const policy = app.draft?.policy ?? app.policy
@@ -85,6 +89,7 @@ function Protection({
       {mode !== undefined && <Members app={app} name={name} canEdit={canEdit} />}
       <Findings
         canEdit={canEdit}
+        more={more}
         findings={findings.filter(({ code }) => code !== 'section-missing' && !code.startsWith('mode-'))}
       />
     </article>
@@ -235,13 +240,16 @@ function emptyWords(policy: Policy, name: GuardName, one: string): string {
 
 function Findings({
   findings,
+  more,
   canEdit,
 }: {
   findings: readonly PolicyFinding[]
+  more: number
   canEdit: boolean
 }): JSX.Element | null {
   if (findings.length === 0) return null
   const shown = findings.slice(0, 5)
+  const left = findings.length - shown.length + more
   return (
     <ul class="findings">
       {shown.map(({ code, path, severity, message, corrected }) => (
@@ -260,7 +268,7 @@ function Findings({
           )}
         </li>
       ))}
-      {findings.length > shown.length && <li class="quiet">and {findings.length - shown.length} more</li>}
+      {left > 0 && <li class="quiet">and {left.toLocaleString('en')} more</li>}
     </ul>
   )
 }

@@ -151,14 +151,23 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
 function Field(field: FieldOf & { name: GuardName }): JSX.Element {
   const { name, member, title, help } = field
   const id = `${name}-${member}`
-  const set = (value: unknown): void => {
-    void editSection(name, () => ({ [member]: value }))
+  /** If the edit is refused, `restore` shows the old value again. What was typed stays. */
+  const set = async (value: unknown, restore?: () => void): Promise<void> => {
+    if (!(await editSection(name, () => ({ [member]: value })))) restore?.()
   }
   const described = help === undefined ? {} : { 'aria-describedby': `${id}-help` }
   if (field.kind === 'switch') {
     return (
       <label class="check">
-        <input type="checkbox" checked={field.value} onChange={(event) => set(event.currentTarget.checked)} />
+        <input
+          type="checkbox"
+          checked={field.value}
+          onChange={({ currentTarget: box }) =>
+            void set(box.checked, () => {
+              box.checked = field.value
+            })
+          }
+        />
         {title}
       </label>
     )
@@ -171,7 +180,11 @@ function Field(field: FieldOf & { name: GuardName }): JSX.Element {
           id={id}
           {...described}
           value={field.value}
-          onChange={(event) => set(event.currentTarget.value)}
+          onChange={({ currentTarget: choice }) =>
+            void set(choice.value, () => {
+              choice.value = field.value
+            })
+          }
         >
           {field.choices.map(([value, words]) => (
             <option key={value} value={value}>
@@ -188,7 +201,7 @@ function Field(field: FieldOf & { name: GuardName }): JSX.Element {
           min={field.least}
           max={field.most}
           value={field.value}
-          onChange={(event) => set(Number(event.currentTarget.value))}
+          onChange={(event) => void set(Number(event.currentTarget.value))}
         />
       )}
       {(field.kind === 'words' || field.kind === 'text') && (
@@ -199,10 +212,10 @@ function Field(field: FieldOf & { name: GuardName }): JSX.Element {
           value={field.kind === 'text' ? field.value : field.value.join(', ')}
           onChange={(event) => {
             const text = event.currentTarget.value.trim()
-            if (field.kind === 'text') set(text === '' ? undefined : text)
+            if (field.kind === 'text') void set(text === '' ? undefined : text)
             else {
               const words = text.split(/[\s,]+/).filter((word) => word !== '')
-              set(words.length === 0 && member !== 'lists' ? undefined : words)
+              void set(words.length === 0 && member !== 'lists' ? undefined : words)
             }
           }}
         />

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { signIn } from '../api.ts'
+import { continueSession, session, signIn, signInUrl } from '../api.ts'
 import { message, wordsOf } from '../message.ts'
 import { Dialog } from './dialog.tsx'
 import { Heading } from './heading.tsx'
@@ -14,7 +14,7 @@ export function SignIn(): JSX.Element {
           The browser cannot keep you signed in on this address. Open the console over HTTPS, or at localhost.
         </p>
       )}
-      <TokenForm class="card" />
+      {signInUrl.value === undefined ? <TokenForm class="card" /> : <AppSignIn class="card" />}
     </main>
   )
 }
@@ -25,8 +25,41 @@ export function SignInAgain(): JSX.Element {
     <Dialog title="again-title" class="opaque">
       <h2 id="again-title">Your session has ended</h2>
       <p>Sign in to continue. What you have typed on this page is kept.</p>
-      <TokenForm />
+      {signInUrl.value === undefined && session.value?.byApp !== true ? <TokenForm /> : <AppSignIn />}
     </Dialog>
+  )
+}
+
+/** For users who sign in to the app that serves the console. */
+function AppSignIn(look: { class?: string }): JSX.Element {
+  const refusal = useSignal('')
+  const resume = async (): Promise<void> => {
+    refusal.value = ''
+    try {
+      if (!(await continueSession())) refusal.value = 'You are not signed in to the application.'
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  return (
+    <div {...look}>
+      <p>Sign in to the application that this console belongs to, then continue here.</p>
+      {refusal.value !== '' && (
+        <p class="note refused" role="alert">
+          {refusal.value}
+        </p>
+      )}
+      <div class="buttons">
+        {signInUrl.value !== undefined && (
+          <a class="button" href={signInUrl.value} target="_blank" rel="noreferrer">
+            Sign in (opens a new tab)
+          </a>
+        )}
+        <button type="button" class="main" onClick={() => void resume()}>
+          Continue
+        </button>
+      </div>
+    </div>
   )
 }
 
