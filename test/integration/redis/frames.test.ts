@@ -112,6 +112,18 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
     expect(await store.read(undefined, 20)).toHaveLength(2)
   })
 
+  it('are read backwards, however many at once, up to the removed ones', async () => {
+    const store = await open()
+    await store.append(framesOf('w', Array.from({ length: 600 }, () => 1)))
+    const all = await store.read(undefined, 1_000)
+    expect(all).toHaveLength(600)
+    expect(await store.readBack?.(undefined, 1_000)).toEqual(all.toReversed())
+    expect(await store.readBack?.(all[500]?.place, 300)).toEqual(all.slice(200, 500).toReversed())
+    await store.removeStart(startAt(all[9]?.place ?? ''))
+    expect(await store.readBack?.(all[300]?.place, 1_000)).toEqual(all.slice(10, 300).toReversed())
+    expect(await store.readBack?.(all[10]?.place, 5)).toEqual([])
+  })
+
   it('are found by person, page by page, up to the removed ones', async () => {
     const store = await open()
     const frames = framesOf('w', [2, 1, 1, 1, 1, 1, 1, 1, 1], ['alice', 'bob', 'carol'])
