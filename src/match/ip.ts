@@ -126,12 +126,14 @@ function readIpRange(text: string): IpRange | Problem {
     return { problem: 'host bits are set', corrected: canonical }
   }
   if (mapped) return { problem: 'is IPv4 written as IPv6', corrected: canonical }
+  const range: IpRange = { version, first, last: lastOf(first, prefix), prefix, text: canonical }
   // Programs read some spellings differently: `::192.0.2.1` is IPv4-mapped to some of them. All read the canonical one alike.
-  const recorded = canonical !== text && ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
-  if (canonical !== text && bytesOf(words).some((byte, index) => byte !== recorded[index])) {
+  if (canonical === text) return range
+  const recorded = ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
+  if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
     return { problem: 'is parsed differently by different programs', corrected: canonical }
   }
-  return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
+  return range
 }
 
 /** The canonical text of the range with this prefix length that contains an address. */

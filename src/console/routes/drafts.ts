@@ -167,7 +167,7 @@ function withoutPolicies({ policy: _inForce, draft, ...view }: AppView): EditedV
 /** Saves a draft. Returns its version. */
 async function save(
   desk: Desk,
-  { params: { appId = '' }, session }: Exchange<unknown>,
+  { params: { appId = '' }, session }: Exchange,
   { app, draft }: Found,
   policy: Policy,
 ): Promise<string> {
