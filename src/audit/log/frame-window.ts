@@ -43,8 +43,8 @@ export class FrameWindow {
       this.#bytes -= frame.bytes.length
       this.#oldest += 1
     }
-    // Copying the rest each time would take longer than making a frame.
-    if (this.#oldest * 2 <= this.#frames.length) return
+    // The rest is copied when an eighth is forgotten. Copying it each time would take longer than making a frame.
+    if (this.#oldest * 8 <= this.#frames.length) return
     this.#frames = this.#frames.slice(this.#oldest)
     this.#oldest = 0
   }
