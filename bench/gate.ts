@@ -7,6 +7,7 @@
  *
  * --seconds N   length of each round; default 6
  * --rounds N    number of rounds; default 7
+ * --only NAME   only variants whose name contains NAME
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -27,7 +28,11 @@ const JUDGED = 'audit log, mode spool'
 const MOST = { median: 2, slowest: 3, cpu: 1 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '6' }, rounds: { type: 'string', default: '7' } },
+  options: {
+    seconds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '7' },
+    only: { type: 'string', default: '' },
+  },
 })
 const [seconds, rounds] = [Number(values.seconds), Number(values.rounds)]
 
@@ -93,7 +98,7 @@ console.log(`\n${header}`)
 const redis = await startRedis({})
 const rows: Row[] = []
 try {
-  for (const variant of gateVariants) {
+  for (const variant of gateVariants.filter(({ name }) => name.includes(values.only))) {
     const measured = await rowsOf(variant, redis.url)
     for (const row of measured) console.log(line(row))
     rows.push(...measured)

@@ -10,6 +10,7 @@ import { Spool } from '../spool/spool.ts'
 import type { AuditLog, AuditLogStatus } from './audit-log-contract.ts'
 import { checkedAuditLogOptions, type AuditLogOptions, type AuditLogSettings } from './audit-log-options.ts'
 import { lastOf } from './frame.ts'
+import { errorReporter, queueFull } from './failures.ts'
 import { FrameMaker } from './frame-maker.ts'
 import { FrameWindow } from './frame-window.ts'
 import { SpoolPump } from './spool-pump.ts'
@@ -35,6 +36,8 @@ export function auditLog(options: AuditLogOptions): AuditLog {
 
 class FrameLog implements AuditLog {
   readonly #settings: AuditLogSettings
+  /** Passes an error on to `onError`. */
+  readonly #report: (cause: unknown) => void
   readonly #maker: FrameMaker
   readonly #tickets = new Tickets()
   /** For callers that wait for the store, in any mode. */
@@ -56,12 +59,13 @@ class FrameLog implements AuditLog {
 
   constructor(settings: AuditLogSettings) {
     this.#settings = settings
+    this.#report = errorReporter(settings.onError)
     const { store, frameKey, spool, people, mode, storeTimeout } = settings
     const key = frameKey === undefined || isKeyObject(frameKey) ? frameKey : createSecretKey(frameKey)
     // A unique name, because each process start is a separate chain.
     this.#maker = new FrameMaker(randomBytes(16).toString('base64url'), key)
     if (mode === 'async') warnOfSetup('PORTCULLIS_AUDIT_ASYNC')
-    const onError = (error: unknown): void => this.#report(error)
+    const onError = this.#report
     this.#storePump = new StorePump({
       store,
       writer: this.#maker.writer,
@@ -94,27 +98,39 @@ class FrameLog implements AuditLog {
     const earlier = new Set(events.flatMap((event) => this.#known.get(event) ?? []))
     if (fresh.length > 0) {
       if (this.#closed) return Promise.reject(new UnavailableError('the audit log is closed'))
-      if (this.#queueRatio >= 1) return Promise.reject(this.#full())
+      if (this.#queueRatio >= 1) return Promise.reject(queueFull(this.#waiting))
       const kept = this.#take(fresh)
-      for (const event of fresh) this.#known.set(event, kept)
-      kept.catch(() => {
-        for (const event of fresh) this.#known.delete(event)
-      })
-      earlier.add(kept)
+      if (kept !== undefined) {
+        this.#know(fresh, kept)
+        earlier.add(kept)
+      }
     }
-    if (this.#settings.mode === 'async') return undefined
+    if (earlier.size === 0 || this.#settings.mode === 'async') return undefined
     return earlier.size === 1 ? [...earlier][0] : Promise.all(earlier).then(() => undefined)
   }
 
-  #take(events: readonly AuditEvent[]): Promise<void> {
+  #know(events: readonly AuditEvent[], kept: Promise<void>): void {
+    for (const event of events) this.#known.set(event, kept)
+    kept.catch(() => {
+      for (const event of events) this.#known.delete(event)
+    })
+  }
+
+  /** `undefined` if the events are kept already. */
+  #take(events: readonly AuditEvent[]): Promise<void> | undefined {
     const named = this.#settings.people?.named(events) ?? events
     return isThenable(named) ? named.then((all) => this.#queue(all)) : this.#queue(named)
   }
 
-  #queue(events: readonly AuditEvent[]): Promise<void> {
+  #queue(events: readonly AuditEvent[]): Promise<void> | undefined {
+    // The first events in a turn of the event loop go to the spool at once if possible. The others of this turn share a frame.
+    const isFirst = !this.#scheduled && !this.#maker.hasRest && this.#unkept.length === 0
+    const atOnce = isFirst && this.#settings.mode === 'spool' && this.#spoolPump?.isReady === true
     for (const event of events) this.#queuedBytes += this.#maker.add(event)
+    const { last } = this.#maker
     this.#schedule()
-    return this.#tickets.wait(this.#maker.last)
+    if (atOnce) this.#makeFrames()
+    return this.#tickets.reached >= last ? undefined : this.#tickets.wait(last)
   }
 
   #schedule(): void {
@@ -137,8 +153,9 @@ class FrameLog implements AuditLog {
     })
     const { framed } = this.#maker
     if (framed === before) return
-    this.#storePump.made(framed)
     this.#spoolPump?.made(framed)
+    const kept = this.#settings.mode === 'spool' && (this.#spoolPump?.spooled ?? 0) >= framed
+    this.#storePump.made(framed, kept)
   }
 
   /** Called when the spool or the store has taken something. */
@@ -158,7 +175,7 @@ class FrameLog implements AuditLog {
     this.#window.forget(this.#spoolPump === undefined ? stored : spooled, HELD_BYTES)
     const { people } = this.#settings
     if (this.#spool !== undefined && (people?.pending ?? 0) === 0) {
-      this.#spool.settle(confirmed).catch((error: unknown) => this.#report(error))
+      this.#spool.settle(confirmed)?.catch((error: unknown) => this.#report(error))
     }
     if (this.#queueRatio < 0.25) this.#warnedOfQueue = false
     this.#schedule()
@@ -204,43 +221,28 @@ class FrameLog implements AuditLog {
     return ratio
   }
 
-  #full(): UnavailableError {
-    return new UnavailableError(
-      `the audit queue is full (${this.#waiting} events): neither the store nor the spool accepts new events`,
-    )
-  }
-
   #open(): Promise<Spool> {
-    this.#opening ??= this.#openSpool()
-    return this.#opening
-  }
-
-  async #openSpool(): Promise<Spool> {
     const { directory = '', maxBytes = 2 ** 30, segmentBytes = 16 * 1_048_576 } = this.#settings.spool ?? {}
     const sync = this.#settings.mode === 'fsync'
-    try {
-      this.#spool = await Spool.open({ directory, writer: this.#maker.writer, maxBytes, segmentBytes, sync })
-      return this.#spool
-    } catch (error) {
-      this.#opening = undefined
-      throw error
-    }
-  }
-
-  #report(cause: unknown): void {
-    const { onError } = this.#settings
-    try {
-      const error = cause instanceof Error ? cause : new UnavailableError('the audit log failed')
-      const returned: unknown = onError?.(error)
-      if (isThenable(returned)) returned.then(undefined, () => undefined)
-    } catch {
-      // An error of the callback must not harm the log.
-    }
+    this.#opening ??= Spool.open({
+      directory,
+      writer: this.#maker.writer,
+      maxBytes,
+      segmentBytes,
+      sync,
+    }).then(
+      (spool) => (this.#spool = spool),
+      (error: unknown) => {
+        this.#opening = undefined
+        throw error
+      },
+    )
+    return this.#opening
   }
 
   check(): void {
     if (this.#closed) throw new UnavailableError('the audit log is closed')
-    if (this.#queueRatio >= 1) throw this.#full()
+    if (this.#queueRatio >= 1) throw queueFull(this.#waiting)
     const spoolFails = this.#spoolPump?.failing ?? false
     const storeFails = this.#storePump.failing
     const { mode } = this.#settings
@@ -253,6 +255,7 @@ class FrameLog implements AuditLog {
   async flush(): Promise<void> {
     const { last } = this.#maker
     this.#makeFrames()
+    this.#storePump.hurry()
     await withDeadline(this.#storedTickets.wait(last), END_TIMEOUT, 'the store of the audit')
   }
 

@@ -2,7 +2,8 @@ import type { KeyObject } from 'node:crypto'
 import type { AuditEvent } from '../event.ts'
 import { serialiseEvent } from '../line.ts'
 import { makeFrame, NO_LINK } from './frame.ts'
-import { toStore, type FrameToStore } from './frame-store.ts'
+import type { FrameToStore } from './frame-store.ts'
+import { addPeopleOf } from './people-of-lines.ts'
 
 /** How many events a frame has at most. */
 const FRAME_EVENTS = 256
@@ -17,6 +18,8 @@ export class FrameMaker {
   readonly writer: string
   readonly #key: KeyObject | undefined
   #lines: string[] = []
+  /** The events of the lines. */
+  #events: AuditEvent[] = []
   #previous: Buffer = NO_LINK
   #framed = 0
 
@@ -44,6 +47,7 @@ export class FrameMaker {
   add(event: AuditEvent): number {
     const line = serialiseEvent(event)
     this.#lines.push(line)
+    this.#events.push(event)
     return line.length
   }
 
@@ -62,12 +66,19 @@ export class FrameMaker {
         key: this.#key,
       })
       this.#previous = frame.link
+      const people = new Set<string>()
+      for (const [index, line] of lines.entries()) {
+        addPeopleOf(this.#events[at - lines.length + index] as AuditEvent, line, people)
+      }
       take(
-        toStore(frame, lines),
+        { ...frame, people: [...people] },
         lines.reduce((sum, line) => sum + line.length, 0),
       )
     }
-    if (at > 0) this.#lines = this.#lines.slice(at)
+    if (at > 0) {
+      this.#lines = this.#lines.slice(at)
+      this.#events = this.#events.slice(at)
+    }
     this.#framed += at
   }
 

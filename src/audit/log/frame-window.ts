@@ -4,6 +4,8 @@ import type { FrameToStore } from './frame-store.ts'
 /** The newest frames of a writer, in memory. */
 export class FrameWindow {
   #frames: FrameToStore[] = []
+  /** The index of the oldest frame. Those before it are forgotten. */
+  #oldest = 0
   #bytes = 0
 
   get bytes(): number {
@@ -35,19 +37,21 @@ export class FrameWindow {
 
   /** Forgets frames up to an event, but only as many as exceed a number of bytes. */
   forget(upTo: number, maxBytes = 0): void {
-    let count = 0
-    while (count < this.#frames.length && this.#bytes > maxBytes) {
-      const frame = this.#frames[count] as FrameToStore
+    while (this.#oldest < this.#frames.length && this.#bytes > maxBytes) {
+      const frame = this.#frames[this.#oldest] as FrameToStore
       if (lastOf(frame) > upTo) break
       this.#bytes -= frame.bytes.length
-      count += 1
+      this.#oldest += 1
     }
-    if (count > 0) this.#frames = this.#frames.slice(count)
+    // The rest is copied when an eighth is forgotten. Copying it each time would take longer than making a frame.
+    if (this.#oldest * 8 <= this.#frames.length) return
+    this.#frames = this.#frames.slice(this.#oldest)
+    this.#oldest = 0
   }
 
   /** The index of the first frame that begins at this event or after it. */
   #indexOf(number: number): number {
-    let [low, high] = [0, this.#frames.length]
+    let [low, high] = [this.#oldest, this.#frames.length]
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       if ((this.#frames[middle]?.first ?? 0) >= number) high = middle

@@ -59,22 +59,25 @@ const FIXED = 8 + 4 + HASH_BYTES + HASH_BYTES + 4
 
 /** The link of a frame. All lengths are fixed or included, so that different frames never have the same input. */
 export function linkOf(frame: Pick<Frame, 'writer' | 'first' | 'count' | 'previous' | 'root'>): Buffer {
-  const head = Buffer.allocUnsafe(13)
-  head[0] = frame.writer.length
-  head.writeBigUInt64BE(BigInt(frame.first), 1)
-  head.writeUInt32BE(frame.count, 9)
-  const bytes = Buffer.concat([
-    LINK_PREFIX,
-    head.subarray(0, 1),
-    Buffer.from(frame.writer, 'latin1'),
-    head.subarray(1),
-    frame.previous,
-    frame.root,
-  ])
+  const { writer, first, count, previous, root } = frame
+  const bytes = Buffer.allocUnsafe(LINK_PREFIX.length + 13 + writer.length + 2 * HASH_BYTES)
+  let at = bytes.write(LINK_PREFIX, 'latin1')
+  at = bytes.writeUInt8(writer.length, at)
+  at += bytes.write(writer, at, 'latin1')
+  at = writeNumbers(bytes, at, first, count)
+  at += previous.copy(bytes, at)
+  root.copy(bytes, at)
   return hash('sha256', bytes, 'buffer')
 }
 
-const LINK_PREFIX = Buffer.from('portcullis/link/1\0')
+const LINK_PREFIX = 'portcullis/link/1\0'
+
+/** Writes the number of the first event in 8 bytes, and the number of events in 4. Returns where they end. */
+function writeNumbers(bytes: Buffer, at: number, first: number, count: number): number {
+  bytes.writeUInt32BE(Math.floor(first / 2 ** 32), at)
+  bytes.writeUInt32BE(first % 2 ** 32, at + 4)
+  return bytes.writeUInt32BE(count, at + 8)
+}
 
 /** Makes a frame of at least one event. */
 export function makeFrame({ writer, first, previous, lines, key }: FrameParts): Frame {
@@ -85,17 +88,17 @@ export function makeFrame({ writer, first, previous, lines, key }: FrameParts): 
   const mac = key === undefined ? undefined : macOf(link, key)
   const deflated = count >= DEFLATED_FROM
   const body = deflated ? deflateRawSync(text, { level: 1 }) : text
-  const head = Buffer.allocUnsafe(3 + writer.length + FIXED)
-  head[0] = MAGIC
-  head[1] = (deflated ? DEFLATED : 0) | (mac === undefined ? 0 : HAS_MAC)
-  head[2] = writer.length
-  let at = 3 + head.write(writer, 3, 'latin1')
-  at = head.writeBigUInt64BE(BigInt(first), at)
-  at = head.writeUInt32BE(count, at)
-  at += previous.copy(head, at)
-  at += root.copy(head, at)
-  head.writeUInt32BE(text.length, at)
-  const bytes = Buffer.concat(mac === undefined ? [head, body] : [head, mac, body])
+  const bytes = Buffer.allocUnsafe(3 + writer.length + FIXED + (mac?.length ?? 0) + body.length)
+  bytes[0] = MAGIC
+  bytes[1] = (deflated ? DEFLATED : 0) | (mac === undefined ? 0 : HAS_MAC)
+  bytes[2] = writer.length
+  let at = 3 + bytes.write(writer, 3, 'latin1')
+  at = writeNumbers(bytes, at, first, count)
+  at += previous.copy(bytes, at)
+  at += root.copy(bytes, at)
+  at = bytes.writeUInt32BE(text.length, at)
+  at += mac?.copy(bytes, at) ?? 0
+  body.copy(bytes, at)
   return { writer, first, count, previous, root, link, mac, bytes }
 }
 

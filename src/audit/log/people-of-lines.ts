@@ -1,6 +1,15 @@
+import type { AuditEvent } from '../event.ts'
+
 /** A quotation mark inside a value is escaped, so only a member can match this. */
 const MEMBER = '"person":"'
 const PSEUDONYM = /^[A-Za-z0-9_-]{1,128}$/
+
+/** Adds the pseudonyms of the people in an event. The line is that of the event; reading it again would take longer. */
+export function addPeopleOf(event: AuditEvent, line: string, people: Set<string>): void {
+  if (event.kind === 'list' || event.kind === 'action') for (const each of personsOf(line)) people.add(each)
+  else if ('person' in event && typeof event.person === 'string' && PSEUDONYM.test(event.person))
+    people.add(event.person)
+}
 
 /** The pseudonyms of the people in events, each once. The events are lines as written by `serialiseEvent`. */
 export function peopleOfLines(lines: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { HASH_BYTES } from './merkle.ts'
+import { HASH_BYTES, leafHash } from './merkle.ts'
 
 const LINE_FEED = 10
 /** The prefix byte of an inner node, and its two children. */
@@ -11,6 +11,7 @@ const PAIR = 1 + 2 * HASH_BYTES
  */
 export function rootOfText(text: Buffer): Buffer {
   const ends = lineEnds(text)
+  if (ends.length === 1) return leafHash(text)
   const pairs = Buffer.allocUnsafe(Math.ceil(ends.length / 2) * PAIR)
   const longest = ends.reduce((most, end, index) => Math.max(most, end - beginOf(ends, index)), 0)
   const leaf = Buffer.allocUnsafe(1 + longest)

@@ -16,8 +16,14 @@ export interface SpoolPumpOptions {
 const WRITTEN_AT_ONCE = 4_194_304
 /** How long a write may take before something else replaces the spool, in milliseconds. */
 const PATIENCE = 250
+/** How long a write may take in this thread, in milliseconds. After a slower one, other threads write for a while. */
+const SLOW = 100
+const SLOW_FOR = 5_000
 
-/** Writes the frames of one writer to its spool, in order, with one write for all frames made since the last one. */
+/**
+ * Writes the frames of one writer to its spool, in order, with one write for all frames made since the last one. Writes in this
+ * thread if possible: copying a few bytes to the cache of the system takes less time than waking another thread.
+ */
 export class SpoolPump {
   readonly #options: SpoolPumpOptions
   readonly #pump: Pump
@@ -25,6 +31,9 @@ export class SpoolPump {
   #made = 0
   /** When the current write began. */
   #began: number | undefined
+  #spool: Spool | undefined
+  /** When writes may be made in this thread again. */
+  #quickFrom = 0
 
   constructor(options: SpoolPumpOptions) {
     this.#options = options
@@ -46,8 +55,37 @@ export class SpoolPump {
   }
 
   made(number: number): void {
+    const isBehind = this.#spooled < this.#made
     this.#made = number
-    this.#pump.poke()
+    if (isBehind || !this.#isQuick || !this.#writeNow()) this.#pump.poke()
+  }
+
+  /** Whether frames that are made now are probably written before `made` returns. */
+  get isReady(): boolean {
+    return this.#isQuick && this.#spooled >= this.#made
+  }
+
+  get #isQuick(): boolean {
+    return (
+      this.#spool !== undefined &&
+      this.#began === undefined &&
+      !this.failing &&
+      performance.now() >= this.#quickFrom
+    )
+  }
+
+  #writeNow(): boolean {
+    const frames = this.#options.window.from(this.#spooled + 1, WRITTEN_AT_ONCE)
+    const last = frames.at(-1)
+    if (last === undefined) return false
+    const begin = performance.now()
+    const written = this.#spool?.appendNow(frames) === true
+    const end = performance.now()
+    if (end - begin > SLOW) this.#quickFrom = end + SLOW_FOR
+    if (!written) return false
+    this.#spooled = lastOf(last)
+    this.#options.onSpooled()
+    return this.#spooled >= this.#made
   }
 
   async #timed(): Promise<boolean> {
@@ -68,6 +106,7 @@ export class SpoolPump {
     }
     if (this.#spooled >= this.#made) return false
     const spool = await open()
+    this.#spool = spool
     const frames = window.from(this.#spooled + 1, WRITTEN_AT_ONCE)
     const last = frames.at(-1)
     // The frames were forgotten meanwhile, because the store can no longer lose them.

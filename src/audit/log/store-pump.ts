@@ -21,6 +21,9 @@ export interface StorePumpOptions {
 /** How many bytes of frames are sent at a time. Halved when the store does not answer in time, and doubled when it does. */
 const MOST_AT_ONCE = 1_048_576
 const LEAST_AT_ONCE = 65_536
+/** How long frames that are kept elsewhere are collected, in milliseconds, and up to how many events. */
+const COLLECTED_FOR = 20
+const COLLECTED = 512
 
 /** Sends the frames of one writer to the store, in order, and again until the store can no longer lose them. */
 export class StorePump {
@@ -36,6 +39,8 @@ export class StorePump {
   #doubted = false
   #atOnce = MOST_AT_ONCE
   #confirming: NodeJS.Timeout | undefined
+  #collecting: NodeJS.Timeout | undefined
+  #mayCollect = false
   #acknowledged: { readonly number: number; readonly at: number }[] = []
 
   constructor(options: StorePumpOptions) {
@@ -56,9 +61,28 @@ export class StorePump {
     return this.#pump.failing
   }
 
-  /** Frames up to this event exist. */
-  made(number: number): void {
+  /**
+   * Frames up to this event exist.
+   *
+   * @param kept whether they are kept elsewhere. Then nobody waits for them, and they are collected for a short time.
+   */
+  made(number: number, kept = false): void {
     this.#made = number
+    this.#mayCollect = kept
+    if (!this.#collects()) this.hurry()
+  }
+
+  /** Whether the frames to send are collected first, because they are few. */
+  #collects(): boolean {
+    if (!this.#mayCollect || this.#made - this.#stored >= COLLECTED) return false
+    this.#collecting ??= setTimeout(() => this.hurry(), COLLECTED_FOR)
+    return true
+  }
+
+  /** Sends collected frames now. */
+  hurry(): void {
+    clearTimeout(this.#collecting)
+    this.#collecting = undefined
     this.#pump.poke()
   }
 
@@ -87,7 +111,7 @@ export class StorePump {
       this.#confirmLater()
     }
     this.#options.onStored()
-    return this.#stored < this.#made
+    return this.#stored < this.#made && !this.#collects()
   }
 
   async #ask<T>(answer: Promise<T>): Promise<T> {
@@ -159,6 +183,7 @@ export class StorePump {
 
   async close(): Promise<void> {
     clearTimeout(this.#confirming)
+    clearTimeout(this.#collecting)
     await this.#pump.close()
   }
 }

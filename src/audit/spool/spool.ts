@@ -1,3 +1,4 @@
+import { ftruncateSync, writeSync } from 'node:fs'
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UnavailableError } from '../../errors.ts'
@@ -44,6 +45,8 @@ export class Spool {
   #cursor: Cursor | undefined
   /** Runs one operation at a time, so that no file is removed while it is written or read. */
   #turn: Promise<unknown> = Promise.resolve()
+  /** How many operations run or wait. */
+  #operations = 0
 
   private constructor(settings: SpoolSettings, lock: Lock) {
     this.#settings = settings
@@ -71,10 +74,35 @@ export class Spool {
 
   /** Appends frames that follow those before. If it fails, none of them is stored. */
   async append(frames: readonly FrameToStore[]): Promise<void> {
-    await this.#append(
-      Buffer.concat(frames.map(({ bytes }) => encodeRecord('frame', bytes))),
-      lastOf(frames.at(-1) as FrameToStore),
-    )
+    await this.#append(recordsOf(frames), lastOf(frames.at(-1) as FrameToStore))
+  }
+
+  /**
+   * Like `append`, but before it returns. Returns false, and changes nothing, if that is not possible: another operation is
+   * running, a new file is needed, the spool is full, the write must reach the disk, or it failed. Then use `append`.
+   */
+  appendNow(frames: readonly FrameToStore[]): boolean {
+    const segment = this.#segments.at(-1)
+    if (this.#operations > 0 || segment === undefined || segment.closed || this.#settings.sync) return false
+    const bytes = recordsOf(frames)
+    const { maxBytes, segmentBytes } = this.#settings
+    if (segment.size + bytes.length > segmentBytes || this.bytes + bytes.length > maxBytes) return false
+    const { fd } = segment.file
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += writeSync(fd, bytes, written, bytes.length - written, segment.size + written)
+      }
+    } catch {
+      try {
+        ftruncateSync(fd, segment.size)
+      } catch {
+        segment.closed = true
+      }
+      return false
+    }
+    segment.size += bytes.length
+    segment.last = lastOf(frames.at(-1) as FrameToStore)
+    return true
   }
 
   /** Appends the sealed secret of a person, before the first frame that needs it. */
@@ -84,15 +112,17 @@ export class Spool {
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(act)
-    this.#turn = done.catch(() => undefined)
+    this.#operations += 1
+    const over = (): void => void (this.#operations -= 1)
+    this.#turn = done.then(over, over)
     return done
   }
 
   #append(bytes: Buffer, last: number): Promise<void> {
-    return this.#inTurn(() => this.#appendNow(bytes, last))
+    return this.#inTurn(() => this.#appendInTurn(bytes, last))
   }
 
-  async #appendNow(bytes: Buffer, last: number): Promise<void> {
+  async #appendInTurn(bytes: Buffer, last: number): Promise<void> {
     if (this.bytes + bytes.length > this.#settings.maxBytes) {
       throw new UnavailableError(
         `the audit spool is full: it has reached ${this.#settings.maxBytes} bytes (\`spool.maxBytes\`), which the store has not accepted yet`,
@@ -173,8 +203,13 @@ export class Spool {
     return segment === undefined ? undefined : { number, segment, offset: 0 }
   }
 
-  /** All events up to this number are safe in the store: files with only such events are removed. */
-  settle(number: number): Promise<void> {
+  /**
+   * All events up to this number are safe in the store: files with only such events are removed. Returns `undefined` if there are
+   * none.
+   */
+  settle(number: number): Promise<void> | undefined {
+    const first = this.#segments[0]
+    if (first === undefined || first.size === 0 || first.last > number) return undefined
     return this.#inTurn(() => this.#settleNow(number))
   }
 
@@ -203,6 +238,12 @@ export class Spool {
       await this.#lock.release()
     })
   }
+}
+
+function recordsOf(frames: readonly FrameToStore[]): Buffer {
+  const [only] = frames
+  if (frames.length === 1 && only !== undefined) return encodeRecord('frame', only.bytes)
+  return Buffer.concat(frames.map(({ bytes }) => encodeRecord('frame', bytes)))
 }
 
 /** The whole records from an offset on; at least one if there is one. */

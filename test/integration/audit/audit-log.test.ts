@@ -250,6 +250,24 @@ describe('the spool of auditLog', () => {
     await until('its files are gone', async () => (await readdir(directory)).length === 1)
   })
 
+  it('has the first events of a turn before `write` returns; the others share a frame', async () => {
+    const directory = await newFolder()
+    const store = frames()
+    const log = open({ store, spool: { directory } })
+    await log.write(events(1))
+    const { spoolBytes } = log.status()
+    await new Promise(setImmediate)
+    expect(log.write(events(1))).toBeUndefined()
+    expect(log.status().spoolBytes).toBeGreaterThan(spoolBytes)
+    expect(log.status().waiting).toBe(0)
+    const others = [log.write(events(1)), log.write(events(1))]
+    expect(others).not.toContain(undefined)
+    await Promise.all(others)
+    await log.flush()
+    const counts = (await store.read(undefined, 10)).map(({ bytes }) => readFrame(bytes).count)
+    expect(counts).toEqual([1, 1, 2])
+  })
+
   it('bounds its memory while Redis is unreachable, and reads the rest from the disk', async () => {
     const directory = await newFolder()
     const store = frames()

@@ -478,6 +478,33 @@ describe('two audits of one request', () => {
       .expect(200)
     expect([withoutOrder(first.kept), withoutOrder(second.kept)]).toEqual([everything, everything])
   })
+
+  for (const hanging of [0, 1]) {
+    it(`wait for each sink until its own deadline (sink ${hanging + 1} hangs, and must have the events)`, async () => {
+      const other = slowSink()
+      const hangs: AuditSink = { write: () => new Promise(() => undefined) }
+      const sinks: [AuditSink, AuditSink] = hanging === 0 ? [hangs, other.sink] : [other.sink, hangs]
+      const app = twice(...sinks, [SECTIONS.deny], true)
+      // The second request is refused at once, because events wait. The other sink has the events of both.
+      for (const count of [1, 2]) {
+        const { body } = await request(app).get('/').expect(503)
+        expect(body).toMatchObject({ code: 'AUDIT_UNAVAILABLE' })
+        await until(() => brief(other.kept).filter(([kind]) => kind === 'operation').length === count)
+      }
+      expect(brief(other.kept)).toContainEqual(['field', 'name'])
+    })
+
+    it(`do not wait for a sink that may fail (sink ${hanging + 1} hangs)`, async () => {
+      const other = slowSink()
+      const hangs: AuditSink = { write: () => new Promise(() => undefined) }
+      const sections = hanging === 0 ? [SECTIONS.allow, SECTIONS.deny] : [SECTIONS.deny, SECTIONS.allow]
+      const sinks: [AuditSink, AuditSink] = hanging === 0 ? [hangs, other.sink] : [other.sink, hangs]
+      await request(twice(...sinks, sections, false))
+        .get('/')
+        .expect(200)
+      expect(withoutOrder(other.kept)).toEqual(everything)
+    })
+  }
 })
 
 describe('the handler of auditAccess', () => {

@@ -52,10 +52,10 @@ describe('the pump of one writer', () => {
     jest.useRealTimers()
   })
 
-  async function write(): Promise<void> {
+  async function write(kept = false): Promise<void> {
     made += 1
     window.push(toStore(makeFrame({ writer: WRITER, first: made, previous: NO_LINK, lines: [`${made}`] })))
-    pump.made(made)
+    pump.made(made, kept)
     await jest.advanceTimersByTimeAsync(0)
   }
 
@@ -81,5 +81,32 @@ describe('the pump of one writer', () => {
     expect(store.stored).toBe(3)
     await jest.advanceTimersByTimeAsync(SETTLES_AFTER * 2)
     expect(pump.confirmed).toBe(3)
+  })
+
+  it('collects frames that are kept elsewhere for 20 ms, and sends them with one command', async () => {
+    const append = jest.spyOn(store, 'append')
+    for (let count = 0; count < 10; count += 1) await write(true)
+    await jest.advanceTimersByTimeAsync(19)
+    expect(append).not.toHaveBeenCalled()
+    await jest.advanceTimersByTimeAsync(1)
+    expect(append).toHaveBeenCalledTimes(1)
+    expect(store.stored).toBe(10)
+  })
+
+  it.each<[string, () => Promise<void>]>([
+    ['when somebody waits for them', async () => pump.hurry()],
+    ['with a frame that is kept nowhere else', () => write()],
+    [
+      'when there are many',
+      async () => {
+        for (let count = 0; count < 511; count += 1) await write(true)
+      },
+    ],
+  ])('sends collected frames at once %s', async (_when, act) => {
+    await write(true)
+    expect(store.stored).toBe(0)
+    await act()
+    await jest.advanceTimersByTimeAsync(0)
+    expect(store.stored).toBe(made)
   })
 })

@@ -1,0 +1,79 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { lastOf, makeFrame, NO_LINK } from '../../../../src/audit/log/frame.ts'
+import { toStore, type FrameToStore } from '../../../../src/audit/log/frame-store.ts'
+import { Spool, type SpoolSettings } from '../../../../src/audit/spool/spool.ts'
+
+const WRITER = 'w'
+const LENGTH = 4_000
+
+/** The frame with this event, about 4 kB long. */
+const frame = (first: number): FrameToStore =>
+  toStore(makeFrame({ writer: WRITER, first, previous: NO_LINK, lines: [String(first).padEnd(LENGTH, 'x')] }))
+
+describe('a spool', () => {
+  let directory: string
+  const spools: Spool[] = []
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'portcullis-spool-'))
+  })
+  afterEach(async () => {
+    for (const spool of spools.splice(0)) await spool.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  /** A spool with one file, in which frame 1 is. */
+  async function begun(settings: Partial<SpoolSettings> = {}): Promise<Spool> {
+    const limits = { maxBytes: 100_000, segmentBytes: 100_000, sync: false }
+    const spool = await Spool.open({ directory, writer: WRITER, ...limits, ...settings })
+    spools.push(spool)
+    await spool.append([frame(1)])
+    return spool
+  }
+
+  const numbersIn = async (spool: Spool): Promise<number[]> =>
+    (await spool.read(1, 1_000_000)).map((found) => lastOf(found))
+
+  it('has frames that were appended at once between the others, in order', async () => {
+    const spool = await begun()
+    expect(spool.appendNow([frame(2), frame(3)])).toBe(true)
+    await spool.append([frame(4)])
+    expect(spool.appendNow([frame(5)])).toBe(true)
+    expect(await numbersIn(spool)).toEqual([1, 2, 3, 4, 5])
+  })
+
+  it('removes no file with a frame that was appended at once and is not in the store', async () => {
+    const spool = await begun()
+    spool.appendNow([frame(2)])
+    await spool.settle(1)
+    expect(await numbersIn(spool)).toEqual([1, 2])
+    await spool.settle(2)
+    expect((await readdir(directory)).filter((name) => name.endsWith('.spool'))).toEqual([])
+    // The next frame needs a new file.
+    expect(spool.appendNow([frame(3)])).toBe(false)
+  })
+
+  it.each<[string, Partial<SpoolSettings>]>([
+    ['is full', { maxBytes: LENGTH * 1.5 }],
+    ['needs a new file', { segmentBytes: LENGTH * 1.5 }],
+    ['must reach the disk', { sync: true }],
+  ])('appends nothing at once if it %s', async (_why, settings) => {
+    const spool = await begun(settings)
+    const before = spool.bytes
+    expect(spool.appendNow([frame(2)])).toBe(false)
+    expect(spool.bytes).toBe(before)
+    expect(await numbersIn(spool)).toEqual([1])
+  })
+
+  it('appends nothing at once while another write is running, so that the order is kept', async () => {
+    const spool = await begun()
+    const running = spool.append([frame(2)])
+    expect(spool.appendNow([frame(3)])).toBe(false)
+    await running
+    expect(spool.appendNow([frame(3)])).toBe(true)
+    expect(await numbersIn(spool)).toEqual([1, 2, 3])
+  })
+})
