@@ -253,9 +253,10 @@ class Run {
     for (const handle of [this.#store.in('europe'), this.#store.in('world')] as const) {
       let next: string | undefined
       do {
-        const page = await handle.list(next)
+        const from = next
+        const page = await patiently(async () => handle.list(from))
         for (const id of page.ids) {
-          const found = await handle.get(id as never)
+          const found = await patiently(async () => handle.get(id as never))
           if (found !== undefined) values.push(JSON.stringify(found.value))
         }
         next = page.next

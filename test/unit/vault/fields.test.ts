@@ -137,6 +137,7 @@ describe('a field vault', () => {
       }
     const later = fieldsOf({ people })
     await expect(later.open('bob', 'email', sealed)).rejects.toThrow(reason('SEALED_CHANGED'))
+    await expect(later.seal('bob', 'email', 'x')).rejects.toThrow(reason('SEALED_CHANGED'))
     expect(await later.open('ada', 'email', sealed)).toBe('ada@example.org')
   })
 
