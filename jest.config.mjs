@@ -19,6 +19,12 @@ function testsWithRuns() {
     )
 }
 
+/**
+ * Whether all projects run. `deep` then runs these files with all runs of their properties, and it would only repeat the
+ * same tests with fewer runs if `unit` ran them too.
+ */
+const everything = !process.argv.some((argument) => /^--(?:selectProjects|ignoreProjects)\b/.test(argument))
+
 const DEEP = '\\.deep\\.test\\.ts$'
 
 const express4 = { '^express$': 'express4' }
@@ -61,7 +67,10 @@ export default {
       ...base,
       displayName: 'unit',
       testMatch: ['<rootDir>/test/unit/**/*.test.ts'],
-      testPathIgnorePatterns: [DEEP],
+      testPathIgnorePatterns: [
+        DEEP,
+        ...(everything ? testsWithRuns().map((name) => `^<rootDir>/${name.replaceAll('.', '\\.')}$`) : []),
+      ],
     },
     // What takes too long to wait for while one works: floods, oracles over millions, proofs over automata, and all runs
     // of the properties.

@@ -90,10 +90,15 @@ export function memoryCounts(): Counts {
   return Object.fromEntries(NAMES.map((name) => [name, memoryStore(LIMITS[name].within)])) as Counts
 }
 
+interface Count {
+  readonly totalHits: number
+  readonly resetTime: Date
+}
+
 function memoryStore(within: number): Store {
-  const counts = new LRUCache<string, { totalHits: number; resetTime: Date }>({ max: MOST_KEYS })
-  const read = (key: string): { totalHits: number; resetTime: Date } | undefined => {
-    const found = counts.get(key)
+  let counts: LRUCache<string, Count> | undefined
+  const read = (key: string): Count | undefined => {
+    const found = counts?.get(key)
     return found === undefined || found.resetTime.getTime() <= Date.now() ? undefined : found
   }
   return {
@@ -103,15 +108,17 @@ function memoryStore(within: number): Store {
       const resetTime = new Date(Date.now() + within)
       const found = read(key) ?? { totalHits: 0, resetTime }
       const next = { ...found, totalHits: found.totalHits + 1 }
+      // Created on first use, because the cache allocates all its slots at once, which takes several milliseconds.
+      counts ??= new LRUCache({ max: MOST_KEYS })
       counts.set(key, next)
       return next
     },
     decrement(key) {
       const found = read(key)
       if (found !== undefined && found.totalHits > 0)
-        counts.set(key, { ...found, totalHits: found.totalHits - 1 })
+        counts?.set(key, { ...found, totalHits: found.totalHits - 1 })
     },
-    resetKey: (key) => void counts.delete(key),
+    resetKey: (key) => void counts?.delete(key),
   }
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { runCommand } from '../../src/cli/run.ts'
 import type { Terminals } from '../../src/cli/command.ts'
-import { compiled } from './compiled.ts'
+import { bundled } from './compiled.ts'
 
 /** The output and the exit code of a command. */
 export interface Ended {
@@ -44,8 +44,8 @@ export async function portcullis(
   return { code, out, error }
 }
 
-/** The path of the compiled program. */
-export const program = (): string => compiled('src/cli/main.ts')
+/** The path of the program, in one file. */
+export const program = (): string => bundled('src/cli/main.ts')
 
 export interface Running {
   readonly ended: Promise<Ended>

@@ -10,8 +10,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { transformSync } from '@swc/core'
+import { buildSync } from 'esbuild'
 import { cache, repository } from './commands.ts'
 
 /** The folders that a helper process may import. */
@@ -32,6 +33,49 @@ export function compiled(program: string): string {
   return join(compiledInto, javaScript(program))
 }
 
+const bundles = new Map<string, string>()
+
+/**
+ * The path of a program and all its sources in one file, which starts with half the CPU time of {@link compiled}. It is
+ * meant for programs of many files that many tests start. Do not use it if it matters which module a function is in.
+ */
+export function bundled(program: string): string {
+  let file = bundles.get(program)
+  if (file === undefined) bundles.set(program, (file = bundle(compiled(program))))
+  return file
+}
+
+function bundle(program: string): string {
+  const root = (compiledInto ??= compileAll())
+  const folder = join(root, 'bundled', relative(root, program).replace(/\.js$/, ''))
+  const file = join(folder, basename(program))
+  if (existsSync(file)) return file
+
+  mkdirSync(dirname(folder), { recursive: true })
+  const work = mkdtempSync(`${folder}-`)
+  const { name, exports, packages } = readManifest()
+  buildSync({
+    entryPoints: [program],
+    outdir: work,
+    bundle: true,
+    // What the program imports when it needs it stays in files of its own.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: packages,
+    alias: Object.fromEntries(
+      doorsOf(exports).map((door) => [
+        door.replace('.', name),
+        join(root, javaScript(join('src', door, 'index.ts'))),
+      ]),
+    ),
+    logLevel: 'error',
+  })
+  moved(work, folder)
+  return file
+}
+
 function compileAll(): string {
   const sources = new Map(
     FOLDERS.flatMap(typeScriptOf).map((path) => [path, readFileSync(join(repository, path))]),
@@ -50,10 +94,14 @@ function compileAll(): string {
     writeFileSync(target, compile(path, bytes.toString()))
   }
   writeFileSync(join(work, 'package.json'), JSON.stringify(manifest()))
+  return moved(work, folder)
+}
+
+/** Gives a complete folder its name. Another worker may have written the same content first. */
+function moved(work: string, folder: string): string {
   try {
     renameSync(work, folder)
   } catch (error) {
-    // Another worker may have written the same content first.
     rmSync(work, { recursive: true, force: true })
     if (!existsSync(folder)) throw error
   }
@@ -86,16 +134,23 @@ function compile(path: string, source: string): string {
 
 /** A package.json with which these files can import the package by its name. */
 function manifest(): object {
-  const { name, exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
-    name: string
-    exports: Record<string, unknown>
-  }
-  const doors = Object.keys(exports).filter((door) => door !== './package.json')
+  const { name, exports } = readManifest()
   return {
     name,
     type: 'module',
-    exports: Object.fromEntries(doors.map((door) => [door, `./${join('src', door, 'index.js')}`])),
+    exports: Object.fromEntries(doorsOf(exports).map((door) => [door, `./${join('src', door, 'index.js')}`])),
   }
+}
+
+function readManifest(): { name: string; exports: Record<string, unknown>; packages: string[] } {
+  const { name, exports, devDependencies } = JSON.parse(
+    readFileSync(join(repository, 'package.json'), 'utf8'),
+  ) as { name: string; exports: Record<string, unknown>; devDependencies: Record<string, string> }
+  return { name, exports, packages: Object.keys(devDependencies) }
+}
+
+function doorsOf(exports: Record<string, unknown>): string[] {
+  return Object.keys(exports).filter((door) => door !== './package.json')
 }
 
 /** Leaves out what a test that runs at the same time has copied into a folder with a dot. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Mail } from '../../example-server/mail.ts'
-import { compiled } from './compiled.ts'
+import { bundled } from './compiled.ts'
 import { repository } from './commands.ts'
 
 /** The example server in its own process. */
@@ -71,7 +71,7 @@ function spawnExample(
   const { PATH = '', HOME = '' } = process.env
   const program = asNpmStart
     ? ['--import', 'tsx', 'example-server/main.ts']
-    : [compiled('example-server/main.ts')]
+    : [bundled('example-server/main.ts')]
   const child = spawn(process.execPath, program, {
     cwd: repository,
     env: { PATH, HOME, PORT: '0', ...environment },

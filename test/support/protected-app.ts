@@ -27,7 +27,8 @@ export function protectedApp(
   handler: RequestHandler = (_req, res) => void res.json({ ok: true }),
 ): ProtectedApp {
   const store = memoryStore([{ policy: { appId: APP, ...sections }, keys: [KEY] }])
-  const policies = createPolicySource({ store })
+  // The source allocates the slots of all its apps at once, and tests make thousands of sources.
+  const policies = createPolicySource({ store, maxApps: 10 })
   const reached: string[] = []
   const app = express()
   app.use(...(guards(policies) as RequestHandler[]))

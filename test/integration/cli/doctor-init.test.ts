@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { portcullis, program, type Ended, type Surrounding } from '../../support/command-line.ts'
+import { compiled } from '../../support/compiled.ts'
+import { portcullis, type Ended, type Surrounding } from '../../support/command-line.ts'
 import { repository, run } from '../../support/commands.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
@@ -368,7 +369,10 @@ const server = app.listen(0, '127.0.0.1', async () => {
     mkdirSync(join(directory, 'node_modules'))
     symlinkSync(join(repository, 'node_modules', 'express'), join(directory, 'node_modules', 'express'))
     // Links the package, as compiled for tests.
-    symlinkSync(dirname(dirname(dirname(program()))), join(directory, 'node_modules', 'portcullis'))
+    symlinkSync(
+      dirname(dirname(dirname(compiled('src/cli/main.ts')))),
+      join(directory, 'node_modules', 'portcullis'),
+    )
     const ran = await run(process.execPath, ['--disable-warning=ExperimentalWarning', entry], {
       cwd: directory,
       env: { PATH: process.env['PATH'], NODE_ENV: 'production' },

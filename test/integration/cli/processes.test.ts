@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
+import { compiled } from '../../support/compiled.ts'
 import { program, start, type Ended } from '../../support/command-line.ts'
 import { run } from '../../support/commands.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
@@ -183,7 +184,7 @@ describe('an import that is interrupted', () => {
 describe('without ioredis', () => {
   it('says how to install it', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'portcullis-without-'))
-    const compiledFolder = dirname(dirname(dirname(program())))
+    const compiledFolder = dirname(dirname(dirname(compiled('src/cli/main.ts'))))
     mkdirSync(join(copy, 'package'))
     cpSync(join(compiledFolder, 'src'), join(copy, 'package', 'src'), { recursive: true })
     writeFileSync(join(copy, 'package', 'package.json'), '{"type":"module"}')

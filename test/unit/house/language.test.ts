@@ -163,8 +163,8 @@ const sources = readSources()
 
 describe('the language of messages', () => {
   it('contains no banned phrase in any string', () => {
-    const wrong = sources.flatMap(({ path, code }) =>
-      stringsOf(code)
+    const wrong = sources.flatMap(({ path, withoutTypes }) =>
+      stringsOf(withoutTypes)
         .filter((text) => isBanned(BANNED, text))
         .map((text) => `src/${path}: ${text}`),
     )

@@ -124,11 +124,11 @@ describe('the access of each layer', () => {
   it('matching, policies and guards use no clock, randomness, I/O or process', () => {
     const outside =
       /\b(Date\.now|new Date\(\)|performance\.|process\b|setTimeout|setInterval|setImmediate|Math\.random|randomUUID|randomBytes|getRandomValues|fetch\()/
-    const wrong = violations(({ area, code, imports }) => {
+    const wrong = violations(({ area, withoutTypes, imports }) => {
       if (!['match', 'list', 'jurisdiction', 'policy', 'lint', 'guards'].includes(area)) return []
       const pure = ['node:crypto', 'node:url']
       const modules = imports.filter(({ from }) => from.startsWith('node:') && !pure.includes(from))
-      const name = outside.exec(code)?.[0]
+      const name = outside.exec(withoutTypes)?.[0]
       return [
         ...modules.map(
           ({ from }) => `must not import ${from}: what it needs from there is a fact, passed in`,
@@ -143,12 +143,12 @@ describe('the access of each layer', () => {
     const http =
       /\b(req|res|request|response)\.(headers|method|url|originalUrl|body|query|params|socket|ip|get|setHeader|status|end|json|send|locals)\b/
     const modules = ['express', 'http', 'https', 'node:http', 'node:https', 'node:http2']
-    const wrong = violations(({ area, code, imports }) => {
+    const wrong = violations(({ area, withoutTypes, imports }) => {
       // The client signs requests of the Fetch API, not those of the server. `testing` and `console` use it from
       // outside.
       if (['http', 'explain', 'client', 'console', 'fastify', 'hono', 'testing', 'cli'].includes(area))
         return []
-      const mention = http.exec(code)?.[0]
+      const mention = http.exec(withoutTypes)?.[0]
       return [
         ...imports
           .filter(({ from }) => modules.includes(from))
@@ -269,8 +269,8 @@ describe('files', () => {
   })
 
   it('no file uses features that the CommonJS build does not support', () => {
-    const wrong = violations(({ code }) =>
-      /\bimport\.meta\b/.test(code)
+    const wrong = violations(({ withoutTypes }) =>
+      /\bimport\.meta\b/.test(withoutTypes)
         ? ['must not use import.meta: embed the text, or take it as an option']
         : [],
     )

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
-import { type ModuleItem, parseSync, printSync } from '@swc/core'
+import { type ModuleItem, parseSync, printSync, transformSync } from '@swc/core'
 import { repository } from '../../support/commands.ts'
 
 export interface SourceFile {
@@ -13,6 +13,8 @@ export interface SourceFile {
   readonly text: string
   /** The code without its comments. */
   readonly code: string
+  /** The code without its comments and types. It takes a tenth of the time of `code`. */
+  readonly withoutTypes: string
   /** The imported modules. */
   readonly imports: readonly Import[]
 }
@@ -42,6 +44,7 @@ export function readSources(): readonly SourceFile[] {
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(repository, 'src', path), 'utf8')
   let code: string | undefined
+  let withoutTypes: string | undefined
   let imports: readonly Import[] | undefined
   return {
     path,
@@ -51,6 +54,9 @@ function readSource(path: string): SourceFile {
     // Computed on demand, because parsing and printing all sources takes seconds.
     get code() {
       return (code ??= printSync(parse(text)).code)
+    },
+    get withoutTypes() {
+      return (withoutTypes ??= stripTypes(text))
     },
     get imports() {
       return (imports ??= importsOf(text, parse(text).body).map(({ from, typeOnly }) => ({
@@ -64,6 +70,19 @@ function readSource(path: string): SourceFile {
 
 export function parse(text: string): ReturnType<typeof parseSync> {
   return parseSync(text, { syntax: 'typescript', target: 'es2023', comments: false })
+}
+
+function stripTypes(text: string): string {
+  return transformSync(text, {
+    swcrc: false,
+    jsc: {
+      parser: { syntax: 'typescript' },
+      target: 'esnext',
+      minify: { compress: false, mangle: false, format: { comments: false } },
+      transform: { verbatimModuleSyntax: true },
+    },
+    module: { type: 'es6' },
+  }).code
 }
 
 /** Reads `typeOnly`, which swc's types omit for some items. */
