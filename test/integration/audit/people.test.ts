@@ -422,6 +422,21 @@ describe('forgetting and retention', () => {
     await log.close()
   }, 60_000)
 
+  it('removes a person from the index, and what links her to her own actions', async () => {
+    const { log, store, people: own } = setUp()
+    const actor = pseudonymise('actor', 'carol')
+    await log.write([read('carol'), read('dave', 'email', { actor })])
+    await log.flush()
+    const [asPerson = ''] = await own.pseudonymsOf(pseudonymise('person', 'carol'))
+    expect(await own.pseudonymsOf(actor)).toHaveLength(1)
+    expect(await store.readPerson(asPerson, undefined, 10)).toHaveLength(1)
+    const erased = await erasePeople(['carol'], { store, people: own, pseudonymKey, sink: log })
+    expect([erased.people, erased.secrets]).toEqual([1, 2])
+    expect(await own.pseudonymsOf(actor)).toEqual([])
+    expect(await store.readPerson(asPerson, undefined, 10)).toEqual([])
+    await log.close()
+  })
+
   it('archives old frames up to a checkpoint, finds them again, and verifies with and without them', async () => {
     const archive = join(folder, 'archive-2')
     const { log, store, reader, people: own } = setUp()

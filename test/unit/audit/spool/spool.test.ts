@@ -56,6 +56,17 @@ describe('a spool', () => {
     expect(spool.appendNow([frame(3)])).toBe(false)
   })
 
+  it('refuses what would exceed its limit, and accepts it when the store has the frames before', async () => {
+    const spool = await begun({ maxBytes: LENGTH * 1.5 })
+    await expect(spool.append([frame(2)])).rejects.toThrow(
+      'the audit spool is full: it has reached 6000 bytes (`spool.maxBytes`), which the store has not accepted yet',
+    )
+    expect(await numbersIn(spool)).toEqual([1])
+    await spool.settle(1)
+    await spool.append([frame(2)])
+    expect((await spool.read(2, 1_000_000)).map((found) => lastOf(found))).toEqual([2])
+  })
+
   it.each<[string, Partial<SpoolSettings>]>([
     ['is full', { maxBytes: LENGTH * 1.5 }],
     ['needs a new file', { segmentBytes: LENGTH * 1.5 }],
