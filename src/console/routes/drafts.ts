@@ -28,6 +28,9 @@ import { changesInWords } from '../words.ts'
 
 const EDITORS = ['narrow', 'widen', 'break-glass'] as const
 
+/** More than a policy has members. Each edit of a list takes as long as the list is. */
+const MOST_EDITS = 100
+
 interface Edits {
   /** The version that was edited; left out if there was no draft. */
   version?: string
@@ -69,15 +72,17 @@ export function draftRoutes(desk: Desk): Route[] {
         z.strictObject({
           version: z.optional(z.string()),
           revision: z.optional(z.number()),
-          edits: z.array(
-            z.strictObject({
-              path: z.string().check(z.regex(/^\w+(?:\.\w+)?$/)),
-              add: z.optional(z.array(z.unknown())),
-              remove: z.optional(z.array(z.unknown())),
-              before: z.optional(z.unknown()),
-              after: z.optional(z.unknown()),
-            }),
-          ),
+          edits: z
+            .array(
+              z.strictObject({
+                path: z.string().check(z.regex(/^\w+(?:\.\w+)?$/)),
+                add: z.optional(z.array(z.unknown())),
+                remove: z.optional(z.array(z.unknown())),
+                before: z.optional(z.unknown()),
+                after: z.optional(z.unknown()),
+              }),
+            )
+            .check(z.maxLength(MOST_EDITS)),
         }),
       handle: (exchange) => editDraft(desk, exchange),
     }),

@@ -114,7 +114,12 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
 
   it('are read backwards, however many at once, up to the removed ones', async () => {
     const store = await open()
-    await store.append(framesOf('w', Array.from({ length: 600 }, () => 1)))
+    await store.append(
+      framesOf(
+        'w',
+        Array.from({ length: 600 }, () => 1),
+      ),
+    )
     const all = await store.read(undefined, 1_000)
     expect(all).toHaveLength(600)
     expect(await store.readBack?.(undefined, 1_000)).toEqual(all.toReversed())
