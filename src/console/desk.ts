@@ -5,7 +5,7 @@ import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { StoredApp } from '../store/contract.ts'
-import type { AppView, DraftView, ThreeWay } from './contract.ts'
+import type { AppView, DraftView, EditedView, ThreeWay } from './contract.ts'
 import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
@@ -172,6 +172,13 @@ export async function withoutOldDraft<Result>(
   const result = await write()
   if (old !== undefined) await afterwards(desk, () => desk.drafts.discard(appId, old.version))
   return result
+}
+
+/** For a caller that has both policies. */
+export function withoutPolicies({ policy: _inForce, draft, ...view }: AppView): EditedView {
+  if (draft === undefined) return view
+  const { policy: _edited, ...rest } = draft
+  return { ...view, draft: rest }
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {

@@ -107,6 +107,8 @@ export interface MissingEntry {
   readonly guard: GuardName
   readonly list: 'ipWhitelist.ranges' | 'domainProtect.domains' | 'returnUrlGuard.urls'
   readonly entry: string
+  /** The nearest entry of the list, and how it differs: ``differs in port: `8443`, the entry has `443` ``. */
+  readonly nearest?: { readonly entry: string; readonly text: string } | undefined
 }
 
 /** A recorded request, judged again. */

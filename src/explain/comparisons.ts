@@ -1,8 +1,10 @@
 import type { GuardName } from '../decision.ts'
 import { readNamed, type NamedReturnUrl, type ReturnUrlRules } from '../guards/return-url-guard.ts'
+import { parseIp } from '../match/ip.ts'
 import { nearestDomains, nearestRanges, nearestReturnUrls, type EntryComparison } from '../match/nearest.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { isProblem } from '../match/problem.ts'
+import { parseReturnUrl } from '../match/return-url.ts'
 import { createReturnUrlSet } from '../match/return-url-set.ts'
 import type { ReadPolicy } from '../policy/parse.ts'
 import type { RequestFacts } from '../http/request/facts.ts'
@@ -35,6 +37,29 @@ export function compareWithEntries(
     ...compareOrigin(policy, facts),
     ...compareReturnUrl(policy, returnUrl, rules),
   ]
+}
+
+/** The entry of a guard's list that is nearest to a canonical value; `undefined` if the list is empty. */
+export function nearestEntry(
+  { lists }: ReadPolicy,
+  guard: Comparison['guard'],
+  canonical: string,
+): EntryComparison | undefined {
+  return nearestTo(lists, guard, canonical)[0]
+}
+
+function nearestTo(
+  { ipWhitelist, domainProtect, returnUrlGuard }: ReadPolicy['lists'],
+  guard: Comparison['guard'],
+  canonical: string,
+): readonly EntryComparison[] {
+  if (guard === 'domainProtect') return nearestDomains(canonical, domainProtect?.domains.entries ?? [])
+  if (guard === 'ipWhitelist') {
+    const address = parseIp(canonical)
+    return address === undefined ? [] : nearestRanges(address, ipWhitelist?.ranges.entries ?? [])
+  }
+  const url = parseReturnUrl(canonical)
+  return isProblem(url) ? [] : nearestReturnUrls(url, returnUrlGuard?.urls.entries ?? [])
 }
 
 function compareAddress({ lists }: ReadPolicy, facts: RequestFacts): Comparison[] {

@@ -236,12 +236,12 @@ describe('what the console says', () => {
 
   it('shows no decisions for a console action', async () => {
     await open('apps/shop')
-    const saved = page.waitForResponse((answer) => answer.request().method() === 'PUT')
+    const saved = page.waitForResponse((answer) => answer.url().endsWith('/draft/edits'))
     const addresses = page.getByRole('article', { name: /^Address allow list/ })
     await addresses.getByRole('radio', { name: 'Report' }).check()
     const { 'x-request-id': requestId } = (await saved).headers()
     await page.goto(`${server.url}/#/requests/${requestId}`)
-    await page.getByRole('heading', { name: 'console PUT /apps/:appId/draft' }).waitFor()
+    await page.getByRole('heading', { name: 'console POST /apps/:appId/draft/edits' }).waitFor()
     await page.getByText('No guard judged this request').waitFor()
     expect(await page.getByRole('table').count()).toBe(0)
     expect(await page.getByText('The record keeps the route').count()).toBe(0)

@@ -76,6 +76,11 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
             <li key={entry.list}>
               <span class="grow">
                 {titleOf(entry.guard)} has no entry for <code>{entry.entry}</code>
+                {entry.nearest && (
+                  <span class="quiet block">
+                    Nearest entry: <code>{entry.nearest.entry}</code> <Prose text={entry.nearest.text} />
+                  </span>
+                )}
               </span>
               {may('narrow', 'widen', 'break-glass') && (
                 <button

@@ -1,5 +1,6 @@
-import { useSignal } from '@preact/signals'
+import { signal, useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
 import type { AccessReportView } from '../contract.ts'
 import { ask, may, session } from './api.ts'
 import { wordsOf } from './message.ts'
@@ -28,15 +29,24 @@ export function PeoplePage(): JSX.Element {
   )
 }
 
+/** The person of the form. Not a part of the address of the page, because browsers keep addresses. */
+export const askedPerson = signal('')
+
 /** A report, and what was asked. */
 type Made = AccessReportView & { readonly person: string; readonly note: string }
 
 /** A report for a person about who has read their data. */
 function ReportForm(): JSX.Element {
-  const person = useSignal('')
+  const person = askedPerson
   const purpose = useSignal('')
   const report = useSignal<Made | undefined>(undefined)
   const refusal = useSignal('')
+  useEffect(
+    () => () => {
+      person.value = ''
+    },
+    [],
+  )
   const make = async (event: Event): Promise<void> => {
     event.preventDefault()
     refusal.value = ''

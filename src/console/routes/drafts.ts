@@ -4,7 +4,7 @@ import { isPortcullisError } from '../../errors.ts'
 import { checkExpectations } from '../../explain/expectations.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import type { AppView, EditedView, Review } from '../contract.ts'
+import type { Review } from '../contract.ts'
 import {
   afterwards,
   findApp,
@@ -15,6 +15,7 @@ import {
   threeWay,
   viewApp,
   viewDraft,
+  withoutPolicies,
   type Desk,
 } from '../desk.ts'
 import { editsBetween, valueAt, withEdits, type DraftEdit } from '../draft-edits.ts'
@@ -161,12 +162,6 @@ async function editDraft(desk: Desk, exchange: Exchange<Edits>): ReturnType<Rout
     (view.draft === undefined || view.draft.version === version) &&
     isDeepStrictEqual(policy, wanted)
   return { body: isKnown ? withoutPolicies(view) : view }
-}
-
-function withoutPolicies({ policy: _inForce, draft, ...view }: AppView): EditedView {
-  if (draft === undefined) return view
-  const { policy: _edited, ...rest } = draft
-  return { ...view, draft: rest }
 }
 
 /** Saves a draft. Returns its version. */

@@ -1,9 +1,12 @@
 import { judgedSealer, type JudgedKey } from '../../audit/judged-facts.ts'
 import type { OperationEvent } from '../../audit/event.ts'
 import type { Decision } from '../../decision.ts'
+import { nearestEntry, type Comparison } from '../../explain/comparisons.ts'
 import { callOf, openKept, type RecordedCall } from '../../explain/recorded-facts.ts'
 import { rejudge } from '../../explain/rejudge.ts'
 import type { ListEntry } from '../../list/entry.ts'
+import type { EntryComparison } from '../../match/nearest.ts'
+import { readPolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { JudgedAgain, JudgementView, MissingEntry, NewDecision } from '../contract.ts'
 import { findApp, type Desk } from '../desk.ts'
@@ -62,7 +65,7 @@ async function judgementOf(
     kept: typeof kept === 'string' ? kept : 'kept',
     decisions: again,
     call,
-    missing: missingOf(call, again, draft !== undefined),
+    missing: missingOf(call, again, draft?.policy, policy),
   }
 }
 
@@ -99,28 +102,50 @@ async function decide(
 
 const viewOf = ({ effect, mode, code, detail }: Decision): NewDecision => ({ effect, mode, code, detail })
 
-/** The list and the entry that would prevent each kind of refusal. */
-const ENTRIES: Readonly<
-  Record<
-    string,
-    (call: RecordedCall) => { readonly list: MissingEntry['list']; readonly entry?: string | undefined }
-  >
-> = {
-  ADDRESS_NOT_ALLOWED: ({ address }) => ({ list: 'ipWhitelist.ranges', entry: address }),
-  ORIGIN_NOT_ALLOWED: ({ origin, xOrigin }) => ({ list: 'domainProtect.domains', entry: xOrigin ?? origin }),
-  RETURN_URL_NOT_ALLOWED: ({ returnUrl }) => ({ list: 'returnUrlGuard.urls', entry: returnUrl }),
+interface Wanted {
+  readonly guard: Comparison['guard']
+  readonly list: MissingEntry['list']
+  readonly entry: string | undefined
+}
+
+/** The guard, its list, and the entry that would prevent each kind of refusal. */
+const ENTRIES: Readonly<Record<string, (call: RecordedCall) => Wanted>> = {
+  ADDRESS_NOT_ALLOWED: ({ address }) => ({
+    guard: 'ipWhitelist',
+    list: 'ipWhitelist.ranges',
+    entry: address,
+  }),
+  ORIGIN_NOT_ALLOWED: ({ origin, xOrigin }) => ({
+    guard: 'domainProtect',
+    list: 'domainProtect.domains',
+    entry: xOrigin ?? origin,
+  }),
+  RETURN_URL_NOT_ALLOWED: ({ returnUrl }) => ({
+    guard: 'returnUrlGuard',
+    list: 'returnUrlGuard.urls',
+    entry: returnUrl,
+  }),
 }
 
 /** The entries that the draft, or the policy in force, would need to prevent the remaining refusals. */
 function missingOf(
   call: RecordedCall,
   again: readonly JudgedAgain[],
-  hasDraft: boolean,
+  draft: Policy | undefined,
+  inForce: Policy,
 ): readonly MissingEntry[] {
-  return again.flatMap(({ guard, now, draft }) => {
-    const shown = hasDraft ? draft : now
+  return again.flatMap((judged) => {
+    const shown = draft === undefined ? judged.now : judged.draft
     if (shown === undefined || shown === 'unknown' || shown.effect === 'allow') return []
-    const { list, entry } = ENTRIES[shown.code]?.(call) ?? {}
-    return list === undefined || entry === undefined ? [] : [{ guard, list, entry }]
+    const wanted = ENTRIES[shown.code]?.(call)
+    if (wanted?.entry === undefined) return []
+    const { guard, list, entry } = wanted
+    const nearest = nearestEntry(readPolicy(draft ?? inForce), guard, entry)
+    return [{ guard, list, entry, ...(nearest && { nearest: viewOfNearest(nearest) }) }]
   })
 }
+
+const viewOfNearest = ({ entry, text }: EntryComparison): MissingEntry['nearest'] => ({
+  entry: typeof entry === 'string' ? entry : entry.exact,
+  text,
+})

@@ -252,7 +252,8 @@ describe('the spool of auditLog', () => {
 
   it('has the first events of a turn before `write` returns; the others share a frame', async () => {
     const directory = await newFolder()
-    const store = frames()
+    // So that the spool keeps its file, and needs no new one.
+    const store = frames({ settlesAfter: 60_000 })
     const log = open({ store, spool: { directory } })
     await log.write(events(1))
     const { spoolBytes } = log.status()

@@ -87,7 +87,15 @@ describe('the recorded requests', () => {
     expect(before.body).toMatchObject({ appId: 'shop', revision: 1, hasDraft: false, kept: 'kept' })
     expect(before.body.call).toEqual({ address: '127.0.0.1' })
     expect(before.body.missing).toEqual([
-      { guard: 'ipWhitelist', list: 'ipWhitelist.ranges', entry: '127.0.0.1' },
+      {
+        guard: 'ipWhitelist',
+        list: 'ipWhitelist.ranges',
+        entry: '127.0.0.1',
+        nearest: {
+          entry: '10.0.0.0/8',
+          text: 'differs in network: 1 of the 8 bits of the entry are the same',
+        },
+      },
     ])
     const { policy } = (await ada.ask('GET', 'apps/shop')).body
     const draft = {
@@ -117,7 +125,15 @@ describe('the recorded requests', () => {
     await fetch(`${recorded.base}/page`, { headers: { origin: 'https://new.example' } })
     const { body } = await ada.ask('GET', `requests/${await newest()}/judgement`)
     expect(body.missing).toEqual([
-      { guard: 'domainProtect', list: 'domainProtect.domains', entry: 'https://new.example' },
+      {
+        guard: 'domainProtect',
+        list: 'domainProtect.domains',
+        entry: 'https://new.example',
+        nearest: {
+          entry: 'https://shop.example',
+          text: 'differs in host: `new.example`, the entry has `shop.example`',
+        },
+      },
     ])
   })
 

@@ -1,21 +1,23 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppRow, AppRows } from '../../contract.ts'
+import type { AppRow, AppRows, ListsView } from '../../contract.ts'
 import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
+import { askedPerson } from '../people-page.tsx'
 import { goTo, linkTo } from '../route.ts'
 import { nameOf } from '../words.ts'
 
 /** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
 
-/** Finds an app or a request by an id that is typed or pasted. Control and K open it. */
+/** Finds an app, a named list, a request or a person by an id that is typed or pasted. Control and K open it. */
 export function Palette(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const field = useRef<HTMLInputElement>(null)
   const text = useSignal('')
   const apps = useSignal<readonly AppRow[] | undefined>(undefined)
+  const lists = useSignal<readonly string[]>([])
   const latest = useRef(0)
   const searching = useRef<Promise<void> | undefined>(undefined)
 
@@ -24,6 +26,10 @@ export function Palette(): JSX.Element {
     apps.value = undefined
     dialog.current?.showModal()
     field.current?.focus()
+    if (session.value?.offers.lists)
+      ask<ListsView>('GET', 'lists').then((answer) => {
+        lists.value = answer.lists.map(({ name }) => name)
+      }, tellRefusal)
   }
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
@@ -48,17 +54,27 @@ export function Palette(): JSX.Element {
       tellRefusal(error)
     }
   }
-  const mayBeRequest =
-    session.value?.offers.events === true && may('look-at-personal-data') && REQUEST_ID.test(text.value)
+  const offers = session.value?.offers
+  const seesPeople = may('look-at-personal-data')
+  const mayBeRequest = offers?.events === true && seesPeople && REQUEST_ID.test(text.value)
+  const mayBePerson = offers?.reports === true && seesPeople && text.value !== ''
+  const alike = text.value === '' ? [] : lists.value.filter((name) => name.startsWith(text.value)).slice(0, 8)
   const close = (): void => dialog.current?.close()
-  /** Waits for the search, because the user may press Enter before its answer. Prefers an app to a request. */
+  const goToPerson = (): void => {
+    askedPerson.value = text.value
+    goTo('people')
+  }
+  /** Waits for the search, because the user may press Enter before its answer. Prefers an app, then a list, then a request. */
   const choose = async (): Promise<void> => {
     await searching.current
     const [app] = apps.value ?? []
-    if (app === undefined && !mayBeRequest) return
+    const [list] = alike
+    if (app === undefined && list === undefined && !mayBeRequest && !mayBePerson) return
     close()
-    if (app === undefined) goTo('requests', text.value)
-    else goTo('apps', app.appId)
+    if (app !== undefined) goTo('apps', app.appId)
+    else if (list !== undefined) goTo('lists', list)
+    else if (mayBeRequest) goTo('requests', text.value)
+    else goToPerson()
   }
   return (
     <>
@@ -72,7 +88,7 @@ export function Palette(): JSX.Element {
             void choose()
           }}
         >
-          <label for="palette">App ID or request ID</label>
+          <label for="palette">App, list, request or person</label>
           <input
             id="palette"
             ref={field}
@@ -94,6 +110,13 @@ export function Palette(): JSX.Element {
               </a>
             </li>
           ))}
+          {alike.map((name) => (
+            <li key={name}>
+              <a href={linkTo('lists', name)} onClick={close}>
+                List <span class="id">{name}</span>
+              </a>
+            </li>
+          ))}
           {mayBeRequest && (
             <li>
               <a href={linkTo('requests', text.value)} onClick={close}>
@@ -101,8 +124,23 @@ export function Palette(): JSX.Element {
               </a>
             </li>
           )}
+          {mayBePerson && (
+            <li>
+              <a
+                href={linkTo('people')}
+                onClick={() => {
+                  close()
+                  goToPerson()
+                }}
+              >
+                Access report of <span class="id">{text.value}</span>
+              </a>
+            </li>
+          )}
         </ul>
-        {apps.value?.length === 0 && <p role="status">No app ID starts with “{text.value}”.</p>}
+        {apps.value?.length === 0 && alike.length === 0 && (
+          <p role="status">No app ID starts with “{text.value}”.</p>
+        )}
         <div class="buttons">
           <button type="button" onClick={close}>
             Close
