@@ -68,6 +68,8 @@ export async function measureImports(node: NodeVersion, rounds: number): Promise
 /** The size of a minified bundle of these exports and their dependencies, in KiB. */
 export async function measureBundle(names: readonly string[]): Promise<number> {
   const { outputFiles } = await build({
+    // esbuild warns of each chunk that it leaves out.
+    logLevel: 'error',
     stdin: {
       contents: `export { ${names.join(', ')} } from ${JSON.stringify(builtDoor('index', 'esm'))}`,
       resolveDir: here,
