@@ -172,12 +172,12 @@ const STEPS: readonly Step[] = [
       await other.close()
       await page.getByLabel('Add ranges: type one or paste many').first().press('Control+v')
       await page.getByRole('button', { name: 'Add', exact: true }).first().click()
-      await page.getByRole('button', { name: /^Add the/ }).waitFor()
+      await page.getByRole('button', { name: /^Add 5,000/ }).waitFor()
     },
   ],
   [
     'and added to the draft',
-    (page) => button(page, /^Add the/).then(() => says(page, /change in 1 section/)),
+    (page) => button(page, /^Add 5,000/).then(() => says(page, /change in 1 section/)),
   ],
   ['the review', (page) => go(page, 'apps/large/review').then(() => heading(page, 'What changes'))],
   [
