@@ -39,26 +39,29 @@ export function compareWithEntries(
   ]
 }
 
-/** The entry of a guard's list that is nearest to a canonical value; `undefined` if the list is empty. */
+/** The entry of a guard's list that is nearest to a value; `undefined` if the list is empty, or the value cannot be an entry. */
 export function nearestEntry(
   { lists }: ReadPolicy,
   guard: Comparison['guard'],
-  canonical: string,
+  value: string,
 ): EntryComparison | undefined {
-  return nearestTo(lists, guard, canonical)[0]
+  return nearestTo(lists, guard, value)[0]
 }
 
 function nearestTo(
   { ipWhitelist, domainProtect, returnUrlGuard }: ReadPolicy['lists'],
   guard: Comparison['guard'],
-  canonical: string,
+  value: string,
 ): readonly EntryComparison[] {
-  if (guard === 'domainProtect') return nearestDomains(canonical, domainProtect?.domains.entries ?? [])
+  if (guard === 'domainProtect') {
+    const origin = parseOrigin(value)
+    return origin === undefined ? [] : nearestDomains(origin, domainProtect?.domains.entries ?? [])
+  }
   if (guard === 'ipWhitelist') {
-    const address = parseIp(canonical)
+    const address = parseIp(value)
     return address === undefined ? [] : nearestRanges(address, ipWhitelist?.ranges.entries ?? [])
   }
-  const url = parseReturnUrl(canonical)
+  const url = parseReturnUrl(value)
   return isProblem(url) ? [] : nearestReturnUrls(url, returnUrlGuard?.urls.entries ?? [])
 }
 

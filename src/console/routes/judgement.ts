@@ -134,14 +134,17 @@ function missingOf(
   draft: Policy | undefined,
   inForce: Policy,
 ): readonly MissingEntry[] {
-  return again.flatMap((judged) => {
+  const wanted = again.flatMap((judged) => {
     const shown = draft === undefined ? judged.now : judged.draft
     if (shown === undefined || shown === 'unknown' || shown.effect === 'allow') return []
-    const wanted = ENTRIES[shown.code]?.(call)
-    if (wanted?.entry === undefined) return []
-    const { guard, list, entry } = wanted
-    const nearest = nearestEntry(readPolicy(draft ?? inForce), guard, entry)
-    return [{ guard, list, entry, ...(nearest && { nearest: viewOfNearest(nearest) }) }]
+    const found = ENTRIES[shown.code]?.(call)
+    return found?.entry === undefined ? [] : [{ ...found, entry: found.entry }]
+  })
+  if (wanted.length === 0) return []
+  const read = readPolicy(draft ?? inForce)
+  return wanted.map((missing) => {
+    const nearest = nearestEntry(read, missing.guard, missing.entry)
+    return { ...missing, ...(nearest && { nearest: viewOfNearest(nearest) }) }
   })
 }
 

@@ -137,6 +137,20 @@ describe('the recorded requests', () => {
     ])
   })
 
+  it.each(['null', 'https://NEW.example', 'not an origin'])(
+    'can be judged again if their origin was %j',
+    async (origin) => {
+      await fetch(`${recorded.base}/page`, { headers: { origin } })
+      const { status, body } = await ada.ask('GET', `requests/${await newest()}/judgement`)
+      expect(status).toBe(200)
+      expect(body.decisions).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ guard: 'domainProtect', recorded: 'ORIGIN_NOT_ALLOWED' }),
+        ]),
+      )
+    },
+  )
+
   it('show who read the data of a person, for a purpose that is recorded', async () => {
     const without = await ada.ask('POST', 'access-report', { person: 'person-7', note: '  ' })
     expect([without.status, without.body.code]).toEqual([400, 'PURPOSE_MISSING'])
