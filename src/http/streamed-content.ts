@@ -4,8 +4,8 @@ import type { SignedMessage } from '../signature/verify.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
 import type { RequestContext } from './request/context.ts'
 import { StreamedDigest } from './request/streamed-digest.ts'
+import { sendProblemInstead } from './response/answer-instead.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
-import { sendProblem } from './response/problem.ts'
 
 /** How long a handler may take to respond after its content has turned out to be wrong, in milliseconds. */
 const MOST_TIME = 5_000
@@ -44,7 +44,7 @@ export function answerMismatch(content: StreamedDigest, context: RequestContext,
     const timer = setTimeout(() => {
       if (res.headersSent || res.destroyed) return
       writeCorsOfRefusal(context, res)
-      sendProblem(res, 'DIGEST_MISMATCH', context.requestId)
+      sendProblemInstead(res, 'DIGEST_MISMATCH', context.requestId)
     }, MOST_TIME)
     timer.unref()
     res.once('close', () => clearTimeout(timer))

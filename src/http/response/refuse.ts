@@ -1,6 +1,7 @@
 import type { Refusal } from '../../decision.ts'
 import { isThenable } from '../../thenable.ts'
 import type { Callback, GuardRequest, GuardResponse, NextFunction } from '../handler.ts'
+import { sendProblemInstead } from './answer-instead.ts'
 import { sendProblem } from './problem.ts'
 
 /** Responds to a refusal in place of the problem document. */
@@ -23,7 +24,7 @@ export interface RefusalAnswer {
 /**
  * Refuses a request: by `onDeny` if there is one, otherwise by the problem document. The request never passes. The problem
  * document is also sent if `onDeny` calls `next()` without an error, throws, rejects, or has not responded when its promise
- * settles or after five seconds.
+ * settles or after five seconds. What `onDeny` writes after that is ignored.
  */
 export function refuse(
   { decision, requestId, extension }: RefusalAnswer,
@@ -41,7 +42,7 @@ export function refuse(
   const answer = (): void => {
     clearTimeout(timer)
     if (!passedOn && !res.headersSent && !res.destroyed) {
-      sendProblem(res, decision.code, requestId, extension)
+      sendProblemInstead(res, decision.code, requestId, extension)
     }
   }
   const onward = (error?: unknown): void => {
