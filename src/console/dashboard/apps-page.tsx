@@ -121,18 +121,16 @@ function AppTable({ apps }: { apps: readonly AppRow[] }): JSX.Element {
 
 const MODE_WORDS = ['enforce', 'report', 'off', 'missing'] as const
 
+/** Empty boxes with one label, because the words of all of them would take most of the time of the page. */
 function Modes({ app }: { app: AppRow }): JSX.Element {
+  const modes = GUARDS.map(({ name, title }) => ({ title, mode: app.modes[name] ?? 'missing' }))
+  const words = modes.map(({ title, mode }) => `${title}: ${mode}`)
   return (
-    <ul class="modes">
-      {GUARDS.map(({ name, title }) => {
-        const mode = app.modes[name] ?? 'missing'
-        return (
-          <li key={name} class={`mode ${mode}`} title={`${title}: ${mode}`}>
-            {`${title}: ${mode}`}
-          </li>
-        )
-      })}
-    </ul>
+    <span class="modes" role="img" aria-label={words.join(', ')}>
+      {modes.map(({ title, mode }, index) => (
+        <span key={title} class={`mode ${mode}`} title={words[index]} />
+      ))}
+    </span>
   )
 }
 

@@ -37,10 +37,10 @@ export function Shell(): JSX.Element {
         </a>
         {who && (
           <nav class="places" aria-label="Main">
-            <a href={linkTo()}>Apps</a>
-            {who.offers.lists && <a href={linkTo('lists')}>Lists</a>}
-            {who.offers.reports && may('look-at-personal-data') && <a href={linkTo('people')}>People</a>}
-            {who.offers.regions && <a href={linkTo('regions')}>Regions</a>}
+            <Place to="apps">Apps</Place>
+            {who.offers.lists && <Place to="lists">Lists</Place>}
+            {who.offers.reports && may('look-at-personal-data') && <Place to="people">People</Place>}
+            {who.offers.regions && <Place to="regions">Regions</Place>}
             <Palette />
           </nav>
         )}
@@ -61,6 +61,15 @@ export function Shell(): JSX.Element {
       {who && hasEnded.value && <SignInAgain />}
       <MessageBar />
     </>
+  )
+}
+
+function Place({ to, children }: { to: string; children: string }): JSX.Element {
+  const [current = 'apps'] = place.value
+  return (
+    <a href={to === 'apps' ? linkTo() : linkTo(to)} aria-current={current === to ? 'page' : undefined}>
+      {children}
+    </a>
   )
 }
 
