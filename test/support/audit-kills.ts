@@ -215,13 +215,21 @@ export class KillRound {
     this.#fullAt = Date.now()
   }
 
+  /** Whether a spool has events that the store may not have. A process keeps an empty file. */
+  #hasSpooled(): boolean {
+    return readdirSync(this.#spool).some((name) => {
+      if (!name.endsWith('.spool')) return false
+      // Another process may have removed it.
+      return (statSync(join(this.#spool, name), { throwIfNoEntry: false })?.size ?? 0) > 0
+    })
+  }
+
   /** Checks that all delivered answers are in the log exactly once. */
   async #check(): Promise<void> {
     // The newest process sends its own events and those that others have left.
     await this.#killWorker()
     const deadline = Date.now() + 90_000
-    while (readdirSync(this.#spool).some((name) => name.endsWith('.spool')) && Date.now() < deadline)
-      await sleep(200)
+    while (this.#hasSpooled() && Date.now() < deadline) await sleep(200)
     await sleep(200)
     const { unaudited, doubled, found, problems } = await auditedLog(this.#server.url, this.delivered)
     Object.assign(this.totals, { unaudited, doubled, problems: found, delivered: this.delivered.size })

@@ -43,6 +43,8 @@ export class Spool {
   readonly #segments: Segment[] = []
   #nextSegment = 1
   #cursor: Cursor | undefined
+  /** The number of the last event that was appended. */
+  #appended = 0
   /** Runs one operation at a time, so that no file is removed while it is written or read. */
   #turn: Promise<unknown> = Promise.resolve()
   /** How many operations run or wait. */
@@ -74,7 +76,9 @@ export class Spool {
 
   /** Appends frames that follow those before. If it fails, none of them is stored. */
   async append(frames: readonly FrameToStore[]): Promise<void> {
-    await this.#append(recordsOf(frames), lastOf(frames.at(-1) as FrameToStore))
+    const last = lastOf(frames.at(-1) as FrameToStore)
+    await this.#inTurn(() => this.#appendInTurn(recordsOf(frames), last))
+    this.#appended = last
   }
 
   /**
@@ -102,12 +106,15 @@ export class Spool {
     }
     segment.size += bytes.length
     segment.last = lastOf(frames.at(-1) as FrameToStore)
+    this.#appended = segment.last
     return true
   }
 
   /** Appends the sealed secret of a person, before the first frame that needs it. */
   async appendSecret(content: Buffer): Promise<void> {
-    await this.#append(encodeRecord('secret', content), 0)
+    const bytes = encodeRecord('secret', content)
+    // Kept until that frame is settled.
+    await this.#inTurn(() => this.#appendInTurn(bytes, this.#appended + 1))
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -116,10 +123,6 @@ export class Spool {
     const over = (): void => void (this.#operations -= 1)
     this.#turn = done.then(over, over)
     return done
-  }
-
-  #append(bytes: Buffer, last: number): Promise<void> {
-    return this.#inTurn(() => this.#appendInTurn(bytes, last))
   }
 
   async #appendInTurn(bytes: Buffer, last: number): Promise<void> {
@@ -204,8 +207,8 @@ export class Spool {
   }
 
   /**
-   * All events up to this number are safe in the store: files with only such events are removed. Returns `undefined` if there are
-   * none.
+   * All events up to this number are safe in the store: files with only such events are removed, and the last one is emptied.
+   * Returns `undefined` if there are none.
    */
   settle(number: number): Promise<void> | undefined {
     const first = this.#segments[0]
@@ -217,12 +220,24 @@ export class Spool {
     while (this.#segments.length > 1 && (this.#segments[0] as Segment).last <= number) {
       await this.#remove(this.#segments.shift() as Segment)
     }
-    // The last file keeps growing. When everything in it is settled it is removed too, so that an idle spool is empty.
     const rest = this.#segments[0]
-    if (this.#segments.length === 1 && rest !== undefined && rest.size > 0 && rest.last <= number) {
-      this.#segments.shift()
-      await this.#remove(rest)
+    if (this.#segments.length > 1 || rest === undefined || rest.size === 0 || rest.last > number) return
+    // Kept, so that the next events need not wait for a new file.
+    if (!rest.closed && (await this.#empty(rest))) return
+    this.#segments.shift()
+    await this.#remove(rest)
+  }
+
+  async #empty(segment: Segment): Promise<boolean> {
+    if (this.#cursor?.segment === segment) this.#cursor = undefined
+    try {
+      await segment.file.truncate(0)
+    } catch {
+      return false
     }
+    segment.size = 0
+    segment.last = 0
+    return true
   }
 
   async #remove(segment: Segment): Promise<void> {
@@ -231,10 +246,13 @@ export class Spool {
     await rm(segment.path, { force: true })
   }
 
-  /** Closes its files. Their content stays, for a process that replays it. */
+  /** Closes its files, and removes an empty one. The content of the others stays, for a process that replays it. */
   close(): Promise<void> {
     return this.#inTurn(async () => {
-      for (const { file } of this.#segments) await file.close().catch(() => undefined)
+      for (const segment of this.#segments) {
+        if (segment.size === 0) await this.#remove(segment).catch(() => undefined)
+        else await segment.file.close().catch(() => undefined)
+      }
       await this.#lock.release()
     })
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
@@ -45,15 +45,43 @@ describe('a spool', () => {
     expect(await numbersIn(spool)).toEqual([1, 2, 3, 4, 5])
   })
 
-  it('removes no file with a frame that was appended at once and is not in the store', async () => {
+  /** The sizes of its files. */
+  const sizes = async (): Promise<number[]> => {
+    const names = (await readdir(directory)).filter((name) => name.endsWith('.spool'))
+    return Promise.all(names.map(async (name) => (await stat(join(directory, name))).size))
+  }
+
+  it('keeps a frame that was appended at once and is not in the store', async () => {
     const spool = await begun()
     spool.appendNow([frame(2)])
     await spool.settle(1)
     expect(await numbersIn(spool)).toEqual([1, 2])
+  })
+
+  it('has one empty file when the store has everything, and takes the next frame at once', async () => {
+    const spool = await begun({ segmentBytes: LENGTH * 2.5 })
+    for (const number of [2, 3]) await spool.append([frame(number)])
+    expect(await spool.read(1, 1_000_000)).not.toEqual([])
+    await spool.settle(3)
+    expect([await sizes(), spool.bytes]).toEqual([[0], 0])
+    expect(await numbersIn(spool)).toEqual([])
+    expect(spool.appendNow([frame(4)])).toBe(true)
+    expect((await spool.read(4, 1_000_000)).map((found) => lastOf(found))).toEqual([4])
+    expect(await sizes()).toEqual([spool.bytes])
+    await spool.settle(4)
+    await spool.close()
+    expect(await sizes()).toEqual([])
+  })
+
+  it('keeps a secret until the store has the next frame, which needs it', async () => {
+    const spool = await begun()
+    await spool.settle(1)
+    await spool.appendSecret(Buffer.from('sealed'))
+    await spool.settle(1)
+    expect(spool.bytes).toBeGreaterThan(0)
+    expect(spool.appendNow([frame(2)])).toBe(true)
     await spool.settle(2)
-    expect((await readdir(directory)).filter((name) => name.endsWith('.spool'))).toEqual([])
-    // The next frame needs a new file.
-    expect(spool.appendNow([frame(3)])).toBe(false)
+    expect(await sizes()).toEqual([0])
   })
 
   it('refuses what would exceed its limit, and accepts it when the store has the frames before', async () => {
