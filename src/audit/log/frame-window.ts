@@ -1,6 +1,11 @@
 import { lastOf } from './frame.ts'
 import type { FrameToStore } from './frame-store.ts'
 
+/** About how much memory a frame takes beside its bytes: its objects, its links, and the pseudonyms of its people. */
+const OVERHEAD = 1_024
+
+const sizeOf = ({ bytes }: FrameToStore): number => bytes.length + OVERHEAD
+
 /** The newest frames of a writer, in memory. */
 export class FrameWindow {
   #frames: FrameToStore[] = []
@@ -8,13 +13,14 @@ export class FrameWindow {
   #oldest = 0
   #bytes = 0
 
+  /** About how much memory its frames take. */
   get bytes(): number {
     return this.#bytes
   }
 
   push(frame: FrameToStore): void {
     this.#frames.push(frame)
-    this.#bytes += frame.bytes.length
+    this.#bytes += sizeOf(frame)
   }
 
   /** Consecutive frames that start with this event, up to a number of bytes; none if that frame is not here. */
@@ -40,7 +46,7 @@ export class FrameWindow {
     while (this.#oldest < this.#frames.length && this.#bytes > maxBytes) {
       const frame = this.#frames[this.#oldest] as FrameToStore
       if (lastOf(frame) > upTo) break
-      this.#bytes -= frame.bytes.length
+      this.#bytes -= sizeOf(frame)
       this.#oldest += 1
     }
     // The rest is copied when an eighth is forgotten. Copying it each time would take longer than making a frame.

@@ -43,8 +43,6 @@ export class Spool {
   readonly #segments: Segment[] = []
   #nextSegment = 1
   #cursor: Cursor | undefined
-  /** The number of the last event that was appended. */
-  #appended = 0
   /** Runs one operation at a time, so that no file is removed while it is written or read. */
   #turn: Promise<unknown> = Promise.resolve()
   /** How many operations run or wait. */
@@ -76,9 +74,7 @@ export class Spool {
 
   /** Appends frames that follow those before. If it fails, none of them is stored. */
   async append(frames: readonly FrameToStore[]): Promise<void> {
-    const last = lastOf(frames.at(-1) as FrameToStore)
-    await this.#inTurn(() => this.#appendInTurn(recordsOf(frames), last))
-    this.#appended = last
+    await this.#append(recordsOf(frames), lastOf(frames.at(-1) as FrameToStore))
   }
 
   /**
@@ -106,15 +102,12 @@ export class Spool {
     }
     segment.size += bytes.length
     segment.last = lastOf(frames.at(-1) as FrameToStore)
-    this.#appended = segment.last
     return true
   }
 
   /** Appends the sealed secret of a person, before the first frame that needs it. */
   async appendSecret(content: Buffer): Promise<void> {
-    const bytes = encodeRecord('secret', content)
-    // Kept until that frame is settled.
-    await this.#inTurn(() => this.#appendInTurn(bytes, this.#appended + 1))
+    await this.#append(encodeRecord('secret', content), 0)
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
@@ -123,6 +116,10 @@ export class Spool {
     const over = (): void => void (this.#operations -= 1)
     this.#turn = done.then(over, over)
     return done
+  }
+
+  #append(bytes: Buffer, last: number): Promise<void> {
+    return this.#inTurn(() => this.#appendInTurn(bytes, last))
   }
 
   async #appendInTurn(bytes: Buffer, last: number): Promise<void> {

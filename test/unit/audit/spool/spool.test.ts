@@ -73,17 +73,6 @@ describe('a spool', () => {
     expect(await sizes()).toEqual([])
   })
 
-  it('keeps a secret until the store has the next frame, which needs it', async () => {
-    const spool = await begun()
-    await spool.settle(1)
-    await spool.appendSecret(Buffer.from('sealed'))
-    await spool.settle(1)
-    expect(spool.bytes).toBeGreaterThan(0)
-    expect(spool.appendNow([frame(2)])).toBe(true)
-    await spool.settle(2)
-    expect(await sizes()).toEqual([0])
-  })
-
   it('refuses what would exceed its limit, and accepts it when the store has the frames before', async () => {
     const spool = await begun({ maxBytes: LENGTH * 1.5 })
     await expect(spool.append([frame(2)])).rejects.toThrow(
