@@ -415,6 +415,39 @@ describe('a list of entries', () => {
     await end()
   })
 
+  it('keeps a refused entry in the field when the valid ones are added', async () => {
+    await open('apps/shop')
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('8.8.8.8\nnonsense\n8.8.4.4')
+    await field.press('Enter')
+    await button('Add the 2 valid ranges').click()
+    await button('Remove 8.8.4.4').waitFor()
+    expect(await field.inputValue()).toBe('nonsense')
+    await end()
+  })
+
+  it('shows the number of pasted lines instead of thousands of them', async () => {
+    await open('apps/shop')
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    const paste = async (count: number): Promise<void> => {
+      const lines = Array.from({ length: count }, (_, index) => `20.1.${index >> 8}.${index & 255}`)
+      await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(lines.join('\n'))})`)
+      await addresses().getByLabel('Add ranges').press('Control+v')
+    }
+    await paste(2_000)
+    await says('2,000 lines pasted.')
+    expect(await focused()).toBe('Add')
+    await button('Discard').click()
+    expect(await addresses().getByLabel('Add ranges').inputValue()).toBe('')
+    expect(await focused()).not.toBe('nothing')
+    await paste(2_000)
+    await page.keyboard.press('Enter')
+    await button(/^Add (?:the )?2,000/).click()
+    await says('1 change in 1 section')
+    expect(await addresses().getByLabel('Add ranges').inputValue()).toBe('')
+    await end()
+  })
+
   it('of 20,000 entries sends and receives only what changes', async () => {
     const ranges = Array.from({ length: 20_000 }, (_, index) => `20.${index >> 8}.${index & 255}.7`)
     const policy = { ...APP_DOCUMENT.policy, ipWhitelist: { mode: 'report', ranges } } as const

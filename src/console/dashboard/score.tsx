@@ -13,10 +13,7 @@ export function Score({
   const kind = share >= 80 ? 'good' : share >= 50 ? 'fair' : 'poor'
   return (
     <span class={`score ${kind}`}>
-      <svg viewBox="0 0 100 8" class="bar" preserveAspectRatio="none" aria-hidden="true">
-        <rect width="100" height="8" rx="4" class="track" />
-        <rect width={Math.max(share, 2)} height="8" rx="4" class="fill" />
-      </svg>
+      <span class="bar" style={{ '--share': `${Math.max(share, 2)}%` }} />
       <span class="number">{score}</span>
       {highest === 100 ? <span class="hidden"> out of 100</span> : <span class="quiet">of {highest}</span>}
     </span>

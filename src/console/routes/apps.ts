@@ -112,7 +112,7 @@ async function removeApp(
 }
 
 /** How many apps the dashboard shows on a page: about as many as fit on a screen. */
-const ON_A_PAGE = 25
+const ON_A_PAGE = 20
 
 export const firstApps = (desk: Desk): Promise<AppRows> =>
   pageOfApps(desk, '', { after: undefined, limit: ON_A_PAGE })

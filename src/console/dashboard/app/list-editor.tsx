@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
@@ -23,6 +24,8 @@ interface ListProps {
 const AT_ONCE = 50
 /** From this length on, in characters, a paste is inserted into the field at once. */
 const LONG_PASTE = 2_000
+/** A longer text is not shown in the field, which would take Chromium a fifth of a second for 5,000 lines. */
+const MOST_SHOWN = 20_000
 
 /** The entries of a list, a field to filter them, and a field to add one entry or to paste thousands. */
 export function ListEditor(props: ListProps): JSX.Element {
@@ -92,6 +95,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
   const verdicts = useSignal<EntryVerdicts | undefined>(undefined)
   const refusal = useSignal('')
   const id = `add-${path.replace('.', '-')}`
+  const add = useRef<HTMLButtonElement>(null)
 
   const take = async (entries: readonly EntryVerdict[]): Promise<void> => {
     const added = entries.map(({ canonical }) => canonical)
@@ -100,7 +104,8 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
       return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
     })
     if (!taken) return
-    text.value = ''
+    const refused = (verdicts.value?.entries ?? []).filter(({ verdict }) => verdict === 'refused')
+    text.value = asText(refused.map((entry) => entry.text))
     verdicts.value = undefined
   }
   const judge = async (given: string): Promise<void> => {
@@ -127,32 +132,51 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
     >
       <label for={id}>Add {one}s: type one or paste many</label>
       <div class="row">
-        <textarea
-          id={id}
-          rows={text.value.includes('\n') ? 5 : 1}
-          spellcheck={false}
-          placeholder={`e.g. ${example}`}
-          value={text.value}
-          onInput={(event) => {
-            text.value = event.currentTarget.value
-            verdicts.value = undefined
-          }}
-          onPaste={(event) => {
-            const pasted = event.clipboardData?.getData('text/plain') ?? ''
-            if (pasted.length < LONG_PASTE) return
-            // The browser itself would insert thousands of lines one by one.
-            event.preventDefault()
-            const { value, selectionStart, selectionEnd } = event.currentTarget
-            text.value = value.slice(0, selectionStart) + pasted + value.slice(selectionEnd)
-            verdicts.value = undefined
-          }}
-          onKeyDown={(event) => {
-            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
-            event.preventDefault()
-            void judge(text.value)
-          }}
-        />
-        <button type="submit">Add</button>
+        {text.value.length > MOST_SHOWN ? (
+          <output id={id} class="held">
+            {count(text.value.trim().split('\n').length, 'line')} pasted.{' '}
+            <button
+              type="button"
+              class="plain"
+              onClick={() => {
+                text.value = ''
+                verdicts.value = undefined
+              }}
+            >
+              Discard
+            </button>
+          </output>
+        ) : (
+          <textarea
+            id={id}
+            rows={text.value.includes('\n') ? 5 : 1}
+            spellcheck={false}
+            placeholder={`e.g. ${example}`}
+            value={text.value}
+            onInput={(event) => {
+              text.value = event.currentTarget.value
+              verdicts.value = undefined
+            }}
+            onPaste={(event) => {
+              const pasted = event.clipboardData?.getData('text/plain') ?? ''
+              if (pasted.length < LONG_PASTE) return
+              // The browser itself would insert thousands of lines one by one.
+              event.preventDefault()
+              const { value, selectionStart, selectionEnd } = event.currentTarget
+              text.value = value.slice(0, selectionStart) + pasted + value.slice(selectionEnd)
+              verdicts.value = undefined
+              if (text.value.length > MOST_SHOWN) add.current?.focus()
+            }}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+              event.preventDefault()
+              void judge(text.value)
+            }}
+          />
+        )}
+        <button type="submit" ref={add}>
+          Add
+        </button>
       </div>
       {path === 'returnUrlGuard.urls' && (
         <label class="check">
@@ -179,8 +203,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           correct={(wrong, right) => {
             const entries = verdicts.value?.entries ?? []
             const texts = entries.map((entry) => (entry === wrong ? right : entry.text))
-            // Only a JSON array can have entries with commas or spaces.
-            text.value = texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
+            text.value = asText(texts)
             void judge(text.value)
           }}
         />
@@ -188,6 +211,10 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
     </form>
   )
 }
+
+/** Entries as a text to add. Only a JSON array can have entries with commas or spaces. */
+const asText = (texts: readonly string[]): string =>
+  texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
 
 const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
   good: 'valid',
