@@ -132,7 +132,7 @@ const STEPS: readonly Step[] = [
     'an id is found in the palette',
     async (page) => {
       await page.keyboard.press('Control+k')
-      await page.getByLabel('App, list, request or person').fill('app-000')
+      await page.getByLabel('App, list, request, person or key').fill('app-000')
       await page
         .getByRole('dialog')
         .getByRole('link', { name: /app-000/ })

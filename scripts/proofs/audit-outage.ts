@@ -32,6 +32,7 @@ console.log(
   `Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests per second intended`,
 )
 console.log(`${seen.delivered} answers delivered, ${seen.refused} refused, ${seen.unaudited} unaudited`)
+for (const [why, count] of Object.entries(seen.refusals)) console.log(`refused with ${why}: ${count}`)
 console.log(
   `${seen.backlog} events waited, stored in ${(seen.catchUp / 1_000).toFixed(1)} s (${speed.toFixed(0)} times as fast as they arrived)`,
 )

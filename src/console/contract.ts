@@ -46,6 +46,15 @@ export interface AppRows {
   readonly next?: string | undefined
 }
 
+/** The apps among some that have a key with a certain id. */
+export interface KeyHolders {
+  readonly apps: readonly string[]
+  /** The apps whose keys could not be read. */
+  readonly unread: readonly string[]
+  /** The `after` of the next apps to look through; missing if there are none. */
+  readonly next?: string | undefined
+}
+
 /** The data that the dashboard starts with. */
 export interface StartView {
   readonly session: SessionView | null

@@ -15,6 +15,7 @@ import { eventRoutes } from './routes/events.ts'
 import { historyRoutes } from './routes/history.ts'
 import { judgementRoutes } from './routes/judgement.ts'
 import { keyUseRoutes } from './routes/key-uses.ts'
+import { keyHolderRoutes } from './routes/key-holders.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { listRoutes } from './routes/lists.ts'
 import { peopleRoutes } from './routes/people.ts'
@@ -90,6 +91,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...entryRoutes(desk),
     ...historyRoutes(desk),
     ...keyRoutes(desk),
+    ...keyHolderRoutes(desk),
     ...keyUseRoutes(desk),
     ...trialRoutes(desk),
     ...eventRoutes(desk, sessions),

@@ -397,6 +397,27 @@ describe('the palette', () => {
   })
 })
 
+describe('a key', () => {
+  it('is found in the palette by its id, in whichever app it is', async () => {
+    const key = { ...APP_DOCUMENT.keys[0], id: 'k9' }
+    const documents = Array.from({ length: 250 }, (_, index) => ({
+      policy: { appId: `app-${index}` },
+      keys: index === 7 ? [key] : [],
+    }))
+    await open('', { store: memoryStore(documents) })
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('k8')
+    await page.keyboard.press('Enter')
+    await says('No app has a key “k8”.')
+    await page.getByLabel('App, list').fill('k9')
+    await button(/Search all apps/).click()
+    await says('Found in 1 app.')
+    await page.getByRole('link', { name: 'Key k9 of app-7' }).click()
+    await page.getByRole('heading', { name: 'app-7' }).waitFor()
+    await end()
+  })
+})
+
 describe('a list of entries', () => {
   it('finds an entry whatever its case, and corrects the entry that was meant', async () => {
     const urls = Array.from({ length: 12 }, (_, index) => `https://shop.example/Callback/${index}/`)

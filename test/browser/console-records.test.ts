@@ -99,7 +99,7 @@ describe('recorded requests, and actions based on them', () => {
 
     await page.getByRole('link', { name: 'People' }).click()
     await page.keyboard.press('Control+k')
-    await page.getByLabel('App, list, request or person').fill('person-7')
+    await page.getByLabel('App, list, request, person or key').fill('person-7')
     await page.getByRole('link', { name: 'Access report of person-7' }).click()
     expect(await page.getByLabel('Person', { exact: true }).inputValue()).toBe('person-7')
     expect(page.url()).not.toContain('person-7')

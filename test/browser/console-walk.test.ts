@@ -270,7 +270,7 @@ async function walkRequests(look: Look): Promise<void> {
 
 async function walkPalette(look: Look): Promise<void> {
   await button('Go to…').click()
-  await page.getByLabel('App, list, request or person').fill('hostile')
+  await page.getByLabel('App, list, request, person or key').fill('hostile')
   await page.getByRole('link', { name: /onerror/ }).waitFor()
   await look('palette')
   await page
@@ -307,7 +307,7 @@ async function walkLists(look: Look): Promise<void> {
   await says('249')
   await look('lists')
   await button('Go to…').click()
-  await page.getByLabel('App, list, request or person').fill('off')
+  await page.getByLabel('App, list, request, person or key').fill('off')
   await page.getByRole('link', { name: 'List offices' }).click()
   await says('Entries 1 to 100')
 }

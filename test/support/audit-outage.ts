@@ -24,6 +24,8 @@ export interface Outage {
   readonly delivered: number
   /** Answers with a status other than 200, and requests without an answer. */
   readonly refused: number
+  /** How many of them had which status or error. */
+  readonly refusals: Readonly<Record<string, number>>
   /** The length of the outage in milliseconds, and the number of events that had to wait. */
   readonly away: number
   readonly backlog: number
@@ -70,7 +72,15 @@ export async function outage(options: OutageOptions): Promise<Outage> {
     await load.end()
     await until('all is stored', async () => (await ask(worker)).unstored === 0, options.away)
     const { unaudited, doubled, problems } = await auditedLog(server.url, load.delivered)
-    return { ...seen, delivered: load.delivered.size, refused: load.refused, unaudited, doubled, problems }
+    return {
+      ...seen,
+      delivered: load.delivered.size,
+      refused: load.refused,
+      refusals: load.refusals,
+      unaudited,
+      doubled,
+      problems,
+    }
   } finally {
     worker.kill('SIGKILL')
     await server.stop()
@@ -134,6 +144,7 @@ async function ask(worker: ChildProcess): Promise<State> {
 class Load {
   readonly delivered = new Set<string>()
   refused = 0
+  readonly refusals: Record<string, number> = {}
   readonly #port: number
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_OPEN })
   readonly #open = new Set<Promise<void>>()
@@ -158,14 +169,20 @@ class Load {
   #send(): void {
     const id = `call-${(this.#sent += 1)}`
     const sent = this.#call(id).then(
-      (isRight) => void (isRight ? this.delivered.add(id) : (this.refused += 1)),
-      () => void (this.refused += 1),
+      (outcome) => (outcome === 200 ? void this.delivered.add(id) : this.#refuse(outcome)),
+      (error: NodeJS.ErrnoException) => this.#refuse(error.code ?? error.name),
     )
     this.#open.add(sent)
     void sent.finally(() => this.#open.delete(sent))
   }
 
-  #call(id: string): Promise<boolean> {
+  #refuse(why: number | string): void {
+    this.refused += 1
+    this.refusals[why] = (this.refusals[why] ?? 0) + 1
+  }
+
+  /** Resolves with the status, or with `no email` for an answer that is not complete. */
+  #call(id: string): Promise<number | string> {
     return new Promise((resolve, reject) => {
       const headers = { 'x-test-id': id }
       const options = { host: '127.0.0.1', port: this.#port, path: '/me', headers, agent: this.#agent }
@@ -173,7 +190,10 @@ class Load {
         let text = ''
         res.setEncoding('utf8')
         res.on('data', (part: string) => (text += part))
-        res.on('end', () => resolve(res.statusCode === 200 && text.includes('alice@example.org')))
+        res.on('end', () => {
+          const isWhole = res.statusCode !== 200 || text.includes('alice@example.org')
+          resolve(isWhole ? (res.statusCode ?? 0) : 'no email')
+        })
         res.on('error', reject)
       }).on('error', reject)
     })

@@ -41,6 +41,15 @@ describe('an app whose stored policy is not valid', () => {
     expect((await ada.ask('GET', 'apps/shop/history')).body.rows).toHaveLength(2)
   })
 
+  it('is named by a search for a key if its keys cannot be read', async () => {
+    const ada = await server.signIn()
+    expect((await ada.ask('GET', 'keys?find=shop-1')).body).toEqual({ apps: ['shop'], unread: [] })
+    await client.hset('portcullis:secrets:{shop}', 'sealed', 'damaged')
+    expect((await ada.ask('GET', 'keys?find=shop-1')).body).toEqual({ apps: [], unread: ['shop'] })
+    // The operator is told too.
+    expect(server.faults.splice(0)).toHaveLength(1)
+  })
+
   it('is repaired by a rollback or by a policy, which need the right to widen', async () => {
     const back = { 'if-match': '"2"' }
     for (const [rights, status] of [

@@ -35,6 +35,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'GET /lists': 'look',
   'GET /lists/{name}': 'look',
   'PUT /lists/{name}': 'widen',
+  'GET /keys': 'look',
   'GET /apps/{appId}/keys': 'look',
   'POST /apps/{appId}/keys': 'keys',
   'POST /apps/{appId}/keys/{keyId}/rotation': 'keys',

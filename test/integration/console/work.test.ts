@@ -482,6 +482,18 @@ for (const [name, open] of Object.entries(STORES)) {
       )
     })
 
+    it('the apps with a key are found by its id, some apps at a time', async () => {
+      for (const appId of ['shop-a', 'shop-b', 'zoo']) await ada.ask('POST', 'apps', { appId })
+      for (const appId of ['shop-a', 'zoo']) await ada.ask('POST', `apps/${appId}/keys`, { id: 'mine' })
+      const first = await ada.ask('GET', 'keys?find=mine&limit=2')
+      expect(first.body).toEqual({ apps: ['shop-a'], unread: [], next: 'shop-a' })
+      const second = await ada.ask('GET', 'keys?find=mine&limit=2&after=shop-a')
+      expect(second.body).toEqual({ apps: ['zoo'], unread: [] })
+      expect((await ada.ask('GET', 'keys?find=other')).body).toEqual({ apps: [], unread: [] })
+      for (const query of ['', '?find=', '?find=a%20b', '?find=mine&limit=1000'])
+        expect((await ada.ask('GET', `keys${query}`)).status).toBe(400)
+    })
+
     it('apps are listed in pages, and found by the beginning of their id', async () => {
       for (const appId of ['shop-a', 'shop-b', 'shop-c', 'zoo']) await ada.ask('POST', 'apps', { appId })
       const ids = ({ body }: Answered): string[] => body.apps.map((app: { appId: string }) => app.appId)

@@ -1,17 +1,18 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppRow, AppRows, ListsView } from '../../contract.ts'
+import type { AppRow, AppRows, KeyHolders, ListsView } from '../../contract.ts'
 import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { askedPerson } from '../people-page.tsx'
 import { goTo, linkTo } from '../route.ts'
-import { nameOf } from '../words.ts'
+import { count, nameOf } from '../words.ts'
 
 /** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
+const KEY_ID = /^[\w.:-]{1,128}$/
 
-/** Finds an app, a named list, a request or a person by an id that is typed or pasted. Control and K open it. */
+/** Finds an app, a named list, a request, a person or a key by an id that is typed or pasted. Control and K open it. */
 export function Palette(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const field = useRef<HTMLInputElement>(null)
@@ -20,9 +21,12 @@ export function Palette(): JSX.Element {
   const lists = useSignal<readonly string[]>([])
   const latest = useRef(0)
   const searching = useRef<Promise<void> | undefined>(undefined)
+  const keySearch = useSignal<KeySearch | undefined>(undefined)
 
   const open = (): void => {
+    latest.current += 1
     text.value = ''
+    keySearch.value = undefined
     apps.value = undefined
     dialog.current?.showModal()
     field.current?.focus()
@@ -43,6 +47,7 @@ export function Palette(): JSX.Element {
 
   const search = async (): Promise<void> => {
     const number = (latest.current += 1)
+    keySearch.value = undefined
     if (text.value === '') {
       apps.value = undefined
       return
@@ -54,12 +59,41 @@ export function Palette(): JSX.Element {
       tellRefusal(error)
     }
   }
+  /** Looks through the keys of all apps, some at a time, until the palette is closed or another id is typed. */
+  const searchKeys = async (): Promise<void> => {
+    const number = (latest.current += 1)
+    const id = text.value
+    let found: KeySearch = { id, apps: [], unread: 0, isOver: false }
+    try {
+      for (let after: string | undefined; !found.isOver;) {
+        keySearch.value = found
+        const query = new URLSearchParams({ find: id, ...(after !== undefined && { after }) })
+        const { apps: more, unread, next } = await ask<KeyHolders>('GET', `keys?${query}`)
+        if (number !== latest.current) return
+        found = {
+          id,
+          apps: [...found.apps, ...more],
+          unread: found.unread + unread.length,
+          isOver: next === undefined,
+        }
+        after = next
+      }
+      keySearch.value = found
+    } catch (error) {
+      keySearch.value = undefined
+      tellRefusal(error)
+    }
+  }
   const offers = session.value?.offers
   const seesPeople = may('look-at-personal-data')
   const mayBeRequest = offers?.events === true && seesPeople && REQUEST_ID.test(text.value)
   const mayBePerson = offers?.reports === true && seesPeople && text.value !== ''
   const alike = text.value === '' ? [] : lists.value.filter((name) => name.startsWith(text.value)).slice(0, 8)
-  const close = (): void => dialog.current?.close()
+  const close = (): void => {
+    latest.current += 1
+    dialog.current?.close()
+  }
+  const mayBeKey = KEY_ID.test(text.value) && keySearch.value === undefined
   const goToPerson = (): void => {
     askedPerson.value = text.value
     goTo('people')
@@ -69,7 +103,10 @@ export function Palette(): JSX.Element {
     await searching.current
     const [app] = apps.value ?? []
     const [list] = alike
-    if (app === undefined && list === undefined && !mayBeRequest && !mayBePerson) return
+    if (app === undefined && list === undefined && !mayBeRequest && !mayBePerson) {
+      if (mayBeKey) await searchKeys()
+      return
+    }
     close()
     if (app !== undefined) goTo('apps', app.appId)
     else if (list !== undefined) goTo('lists', list)
@@ -88,7 +125,7 @@ export function Palette(): JSX.Element {
             void choose()
           }}
         >
-          <label for="palette">App, list, request or person</label>
+          <label for="palette">App, list, request, person or key</label>
           <input
             id="palette"
             ref={field}
@@ -137,7 +174,22 @@ export function Palette(): JSX.Element {
               </a>
             </li>
           )}
+          {keySearch.value?.apps.map((appId) => (
+            <li key={`key of ${appId}`}>
+              <a href={linkTo('apps', appId)} onClick={close}>
+                Key <span class="id">{keySearch.value?.id}</span> of <span class="id">{appId}</span>
+              </a>
+            </li>
+          ))}
+          {mayBeKey && (
+            <li>
+              <button type="button" class="plain" onClick={() => void searchKeys()}>
+                Search all apps for a key <span class="id">{text.value}</span>
+              </button>
+            </li>
+          )}
         </ul>
+        {keySearch.value && <p role="status">{wordsOfSearch(keySearch.value)}</p>}
         {apps.value?.length === 0 && alike.length === 0 && (
           <p role="status">No app ID starts with “{text.value}”.</p>
         )}
@@ -149,4 +201,20 @@ export function Palette(): JSX.Element {
       </dialog>
     </>
   )
+}
+
+/** A search for a key. */
+interface KeySearch {
+  readonly id: string
+  /** The apps that have it. */
+  readonly apps: readonly string[]
+  /** How many apps have keys that could not be read. */
+  readonly unread: number
+  readonly isOver: boolean
+}
+
+function wordsOfSearch({ id, apps, unread, isOver }: KeySearch): string {
+  if (!isOver) return 'Searching…'
+  const found = apps.length === 0 ? `No app has a key “${id}”.` : `Found in ${count(apps.length, 'app')}.`
+  return unread === 0 ? found : `${found} The keys of ${count(unread, 'app')} could not be read.`
 }
