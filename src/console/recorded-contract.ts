@@ -107,6 +107,8 @@ export interface MissingEntry {
   readonly guard: GuardName
   readonly list: 'ipWhitelist.ranges' | 'domainProtect.domains' | 'returnUrlGuard.urls'
   readonly entry: string
+  /** Why a policy would refuse this entry. */
+  readonly refused?: string | undefined
   /** The nearest entry of the list, and how it differs: ``differs in port: `8443`, the entry has `443` ``. */
   readonly nearest?: { readonly entry: string; readonly text: string } | undefined
 }

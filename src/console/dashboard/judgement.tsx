@@ -76,13 +76,18 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
             <li key={entry.list}>
               <span class="grow">
                 {titleOf(entry.guard)} has no entry for <code>{entry.entry}</code>
+                {entry.refused && (
+                  <span class="quiet block">
+                    It cannot be an entry: <Prose text={entry.refused} />
+                  </span>
+                )}
                 {entry.nearest && (
                   <span class="quiet block">
                     Nearest entry: <code>{entry.nearest.entry}</code> <Prose text={entry.nearest.text} />
                   </span>
                 )}
               </span>
-              {may('narrow', 'widen', 'break-glass') && (
+              {entry.refused === undefined && may('narrow', 'widen', 'break-glass') && (
                 <button
                   type="button"
                   aria-label={`Add to draft: ${entry.entry}`}

@@ -51,7 +51,8 @@ export function entryRoutes(desk: Desk): Route[] {
   ]
 }
 
-function judgeEntries(
+/** What a policy would say to each of these entries, next to those that are there. */
+export function judgeEntries(
   list: ListPath,
   pieces: readonly string[],
   there: readonly unknown[],

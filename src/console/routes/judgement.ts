@@ -13,6 +13,7 @@ import { findApp, type Desk } from '../desk.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { eventsOf, judged } from '../recorded.ts'
 import { route, type Route } from '../route.ts'
+import { judgeEntries } from './entries.ts'
 
 /** A recorded request, judged again with the policy in force and with the draft. */
 export function judgementRoutes(desk: Desk): Route[] {
@@ -144,7 +145,12 @@ function missingOf(
   const read = readPolicy(draft ?? inForce)
   return wanted.map((missing) => {
     const nearest = nearestEntry(read, missing.guard, missing.entry)
-    return { ...missing, ...(nearest && { nearest: viewOfNearest(nearest) }) }
+    const [judgedEntry] = judgeEntries(missing.list, [missing.entry], [], false).entries
+    return {
+      ...missing,
+      ...(judgedEntry?.verdict === 'refused' && { refused: judgedEntry.message }),
+      ...(nearest && { nearest: viewOfNearest(nearest) }),
+    }
   })
 }
 

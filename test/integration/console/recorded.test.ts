@@ -148,6 +148,13 @@ describe('the recorded requests', () => {
           expect.objectContaining({ guard: 'domainProtect', recorded: 'ORIGIN_NOT_ALLOWED' }),
         ]),
       )
+      // A policy may have the entry `null`, and writes hosts in lower case.
+      expect(body.missing).toMatchObject([{ entry: origin }])
+      expect(body.missing[0].refused).toBe(
+        origin === 'not an origin'
+          ? 'is not an origin, which is a scheme, a host and perhaps a port'
+          : undefined,
+      )
     },
   )
 
