@@ -1,7 +1,7 @@
 import { lastOf } from './frame.ts'
 import type { FrameToStore } from './frame-store.ts'
 
-/** About how much memory a frame takes beside its bytes: its objects, its links, and the pseudonyms of its people. */
+/** About how much memory a frame takes besides its bytes: its objects, its links, and the pseudonyms of its people. */
 const OVERHEAD = 1_024
 
 const sizeOf = ({ bytes }: FrameToStore): number => bytes.length + OVERHEAD
