@@ -1,6 +1,7 @@
 /**
  * Stops the Redis of an audited server under load for ten minutes. No request may be refused, the backlog must be
- * stored at least ten times as fast as it arrived, and the memory of the process may grow by at most 100 MB.
+ * stored at least ten times as fast as it arrived, and the memory of the process may grow by at most 100 MB beyond its
+ * maximum in a minute of the same load before the outage.
  *
  * Run it with `npm run proof:audit-outage -- --minutes 10 --rate 1000`. With `--how paused`, Redis keeps its
  * connections but does not answer. Exits with 1 if a promise is not kept.

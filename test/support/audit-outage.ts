@@ -31,7 +31,7 @@ export interface Outage {
   readonly backlog: number
   /** How long it took to store them while requests continued, in milliseconds. */
   readonly catchUp: number
-  /** In bytes: the maximum size of the spool, and the maximum growth of the process since before the outage. */
+  /** In bytes: the maximum size of the spool, and the growth of the process beyond its maximum before the outage. */
   readonly spool: number
   readonly growth: number
   readonly unaudited: number
@@ -48,8 +48,8 @@ interface State extends AuditLogStatus {
 
 /** The maximum number of open requests. */
 const MOST_OPEN = 200
-/** Seconds of load before memory is measured. */
-const WARM_UP = 5
+/** The least and the most milliseconds of load with Redis, before the outage; in between, a tenth of the outage. */
+const [SHORTEST_WARM_UP, LONGEST_WARM_UP] = [5_000, 60_000]
 const ASKED_EACH = 100
 /** The run gives up if the backlog takes this many times as long as the outage, and at least a minute. */
 const PATIENCE = 20
@@ -96,15 +96,21 @@ async function take(
   load: Load,
   { away, how, rate }: OutageOptions,
 ): Promise<Seen> {
-  await until('it is warm', async () => load.delivered.size >= WARM_UP * rate, away)
-  const before = await ask(worker)
-  let [highest, spool] = [before.rss, 0]
+  let [highest, spool] = [0, 0]
   const look = async (): Promise<State> => {
     const state = await ask(worker)
     highest = Math.max(highest, state.rss)
     spool = Math.max(spool, state.spoolBytes)
     return state
   }
+  // The heap of a process grows with its first requests, whether Redis is there or not.
+  const warmUp = Math.min(Math.max(away / 10, SHORTEST_WARM_UP), LONGEST_WARM_UP)
+  const isWarm = async (): Promise<boolean> => {
+    await look()
+    return load.delivered.size >= (warmUp / 1_000) * rate
+  }
+  await until('it is warm', isWarm, away)
+  const before = highest
   const begun = performance.now()
   if (how === 'paused') server.pause()
   else await server.kill()
@@ -123,7 +129,7 @@ async function take(
   }
   await until('the backlog is stored', isCaughtUp, away)
   const catchUp = performance.now() - back
-  return { away: lasted, backlog, catchUp, spool, growth: highest - before.rss }
+  return { away: lasted, backlog, catchUp, spool, growth: highest - before }
 }
 
 async function until(what: string, isSo: () => Promise<boolean>, away: number): Promise<void> {
