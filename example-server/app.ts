@@ -86,7 +86,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   })
   const forget = createForget({ storage, connections, sessions, mailCodes })
   const {
-    metrics = createMetrics({ policies }),
+    metrics = createMetrics({ policies, regions: { status: () => parts.homes.status?.() ?? [] } }),
     readiness = createReadiness({ policies, sink: parts.sink }),
   } = parts
   const { onDecision } = metrics

@@ -1,7 +1,6 @@
 import { Router } from 'express'
 import type { Metrics, ReadinessProbe } from 'portcullis/metrics'
 import { hasToken } from './operator.ts'
-import type { LocationStatus } from 'portcullis/region'
 import type { Homes } from './homes.ts'
 
 /** The paths for load balancers and Prometheus. In production, the server answers only these over plain HTTP. */
@@ -29,23 +28,11 @@ export function createHealth({ metrics, readiness, homes, token }: HealthParts):
   if (token === undefined) return router
   router.get('/metrics', async (req, res) => {
     if (!hasToken(req, token)) res.status(401).set('WWW-Authenticate', 'Bearer').end()
-    else
-      res.set('Content-Type', metrics.contentType).send(metrics.text() + figuresOf(await homes.locations()))
+    else {
+      // The metrics have the state of the locations at their last check.
+      await homes.locations()
+      res.set('Content-Type', metrics.contentType).send(metrics.text())
+    }
   })
   return router
-}
-
-/** Metrics: whether the Redis of each location is reachable. */
-function figuresOf(locations: readonly LocationStatus[]): string {
-  if (locations.length === 0) return ''
-  const lines = locations.map(
-    ({ jurisdiction, location, condition }) =>
-      `example_location_up{jurisdiction="${jurisdiction}",location="${location}"} ${condition === 'current' ? 1 : 0}`,
-  )
-  return [
-    '# HELP example_location_up Whether the people stored at a location can be read there (1) or not (0).',
-    '# TYPE example_location_up gauge',
-    ...lines,
-    '',
-  ].join('\n')
 }

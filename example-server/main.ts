@@ -24,7 +24,7 @@ async function start(settings: Settings, log: Log): Promise<void> {
     throw error
   })
   const policies = createPolicySource({ store: kept.store })
-  const metrics = createMetrics({ policies })
+  const metrics = createMetrics({ policies, regions: { status: () => kept.homes.status?.() ?? [] } })
   const readiness = createReadiness({ policies, sink: kept.sink })
 
   let stopping = false

@@ -11,11 +11,22 @@ import { isThenable } from '../thenable.ts'
 import { Counter, formatFamilies, gauge, Histogram, type Family, type Row } from './exposition.ts'
 import { VERSION } from './version.ts'
 
+/** What tells the condition of each location, as a `RegionalStore` does. */
+export interface LocationsSource {
+  status(): readonly {
+    readonly jurisdiction: string
+    readonly location: string
+    readonly condition: string
+  }[]
+}
+
 export interface MetricsOptions {
   /** The policy source whose feed, circuit breaker and reads are exported. */
   readonly policies?: PolicySource | undefined
   /** Audit logs whose queue and spool are exported. Each name becomes the value of the label `sink`. */
   readonly auditLogs?: Readonly<Record<string, Pick<AuditLog, 'status'>>> | undefined
+  /** The regional store whose locations are exported. */
+  readonly regions?: LocationsSource | undefined
   /** `timed` measures one in this many requests. Default 16. */
   readonly sampling?: number | undefined
 }
@@ -59,6 +70,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
     checkOptions<MetricsOptions>('createMetrics', options, {
       policies: objectWith('a policy source made by createPolicySource()', 'peek', 'load', 'status'),
       auditLogs: LOGS,
+      regions: objectWith('a regional store made by regionalStore()', 'status'),
       sampling: wholeNumber('requests', 1),
     }),
   )
@@ -83,7 +95,7 @@ class GuardMetrics implements Metrics {
   readonly #families: readonly Family[]
   #requests = 0
 
-  constructor({ policies, auditLogs, sampling = 16 }: MetricsOptions) {
+  constructor({ policies, auditLogs, regions, sampling = 16 }: MetricsOptions) {
     this.#sampling = sampling
     this.#families = [
       gauge('portcullis_build_info', 'The running version.', () => [
@@ -99,6 +111,7 @@ class GuardMetrics implements Metrics {
       ),
       ...(policies === undefined ? [] : familiesOf(policies)),
       ...familiesOfLogs(auditLogs ?? {}),
+      ...(regions === undefined ? [] : [familyOfLocations(regions)]),
     ]
   }
 
@@ -254,4 +267,13 @@ function familiesOfLogs(logs: Readonly<Record<string, Pick<AuditLog, 'status'>>>
       each(({ storeFailing }) => (storeFailing ? 1 : 0)),
     ),
   ]
+}
+
+function familyOfLocations(regions: LocationsSource): Family {
+  return gauge('portcullis_location_up', 'Whether people can be read at a location.', () =>
+    regions.status().map(({ jurisdiction, location, condition }) => ({
+      labels: { jurisdiction, location },
+      value: condition === 'current' ? 1 : 0,
+    })),
+  )
 }

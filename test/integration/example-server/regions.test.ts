@@ -165,8 +165,8 @@ describe('the example server with a Redis in each location', () => {
       headers: { authorization: `Bearer ${METRICS_TOKEN}` },
     })
     const text = await figures.text()
-    expect(text).toContain('example_location_up{jurisdiction="europe",location="frankfurt"} 0')
-    expect(text).toContain('example_location_up{jurisdiction="europe",location="london"} 1')
+    expect(text).toContain('portcullis_location_up{jurisdiction="europe",location="frankfurt"} 0')
+    expect(text).toContain('portcullis_location_up{jurisdiction="europe",location="london"} 1')
     const visitor = await visitorAt('sign-in')
     const { email, password } = european
     expect((await visitor.submit('sign-in', { email, password })).status).toBe(303)

@@ -28,6 +28,7 @@ function everyFamily(): string {
   const metrics = createMetrics({
     policies,
     auditLogs: { main: auditLog({ store: memoryFrames() }) },
+    regions: { status: () => [{ jurisdiction: 'europe', location: 'london', condition: 'current' }] },
     sampling: 1,
   })
   metrics.onDecision({

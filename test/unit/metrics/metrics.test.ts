@@ -184,9 +184,25 @@ describe('metrics of guards', () => {
     [{ policies: {} }, /`createMetrics.policies` must be a policy source/],
     [{ sampling: 0 }, /`createMetrics.sampling`/],
     [{ auditLogs: { a: {} } }, /`createMetrics.auditLogs`/],
+    [{ regions: {} }, /`createMetrics.regions` must be a regional store/],
     [{ policy: 1 }, /unknown option `policy`: did you mean `policies`\?/],
   ])('refuse options %#', (options, message) => {
     expect(() => createMetrics(options as never)).toThrow(message)
+  })
+
+  it('show which locations can be read', () => {
+    const conditions = { london: 'current', frankfurt: 'away', dallas: 'behind' }
+    const regions = {
+      status: () =>
+        Object.entries(conditions).map(([location, condition]) => ({
+          jurisdiction: 'j',
+          location,
+          condition,
+        })),
+    }
+    const whole = readExposition(createMetrics({ regions }).text())
+    const up = (location: string) => valueOf(whole, 'portcullis_location_up', { jurisdiction: 'j', location })
+    expect([up('london'), up('frankfurt'), up('dallas')]).toEqual([1, 0, 0])
   })
 })
 
