@@ -416,6 +416,27 @@ describe('a deletion beside something else', () => {
     expect(await left(id)).toEqual([])
   })
 
+  it('of the same person, at any read of the record: no right password is called wrong', async () => {
+    let reads = 0
+    for (let number = 1; reads >= number - 1; number += 1) {
+      const profile = { ...ADA, email: `ada-${number}@example.org` }
+      const visitor = await signUp(server, await gateway(), profile)
+      const { email, password } = profile
+      const deleter = (await enter({ email, password })).visitor
+      for (const each of [visitor, deleter]) await each.open(`${server.url}/account/delete`)
+      reads = 0
+      ahead = async (method, key) => {
+        if (method !== 'get' || !key.startsWith('person:') || reads === number) return
+        reads += 1
+        if (reads === number) await deleter.submit('delete', PASSWORD)
+      }
+      const page = await visitor.submit('delete', PASSWORD)
+      ahead = () => undefined
+      expect([number, isDeleted(page) || page.location === '/account/sign-in']).toEqual([number, true])
+      if (reads < number) expect(number).toBeGreaterThan(2)
+    }
+  })
+
   it('a sign-in: no session begins', async () => {
     const { id, deleter } = await signedUp()
     const visitor = new Visitor()
