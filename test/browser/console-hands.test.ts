@@ -137,6 +137,21 @@ describe('the offer to undo', () => {
   })
 })
 
+describe('the button to undo a publication', () => {
+  it('stays when the page is loaded again, until something else is published', async () => {
+    await open('apps/shop')
+    await addRange('8.8.8.8')
+    await page.getByRole('link', { name: 'Review' }).last().click()
+    await button('Publish').click()
+    await says('Revision 2 is in force')
+    await page.reload()
+    await button('Undo revision 2').click()
+    await says('Undone. Revision 3 restores revision 1')
+    await button('Undo revision 2').waitFor({ state: 'detached' })
+    await end()
+  })
+})
+
 describe('the focus', () => {
   it('moves to the next element if the focused one is removed', async () => {
     await open('apps/shop')
@@ -444,6 +459,19 @@ describe('a list of entries', () => {
     await button('Add the 2 valid ranges').click()
     await button('Remove 8.8.4.4').waitFor()
     expect(await field.inputValue()).toBe('nonsense')
+    await end()
+  })
+
+  it('can be added without the doubtful ones, which stay in the field', async () => {
+    await open('apps/shop')
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('0.0.0.0/0\n8.8.8.8')
+    await field.press('Enter')
+    await button('Add 2 ranges (1 doubtful)').waitFor()
+    await button('Add the 1 valid range').click()
+    await button('Remove 8.8.8.8').waitFor()
+    expect(await button('Remove 0.0.0.0/0').count()).toBe(0)
+    expect(await field.inputValue()).toBe('0.0.0.0/0')
     await end()
   })
 

@@ -66,22 +66,23 @@ export function judgeEntries(
   const written = (text: string): unknown => (list === 'returnUrlGuard.urls' ? writtenUrl(text, exact) : text)
   const refusals = refusalsOf(documentOf(pieces.map(written)), list)
   const good = pieces.map((text, index) => ({ text, index })).filter(({ index }) => !refusals.has(index))
-  const findings = findingsOf(
-    documentOf([...there, ...good.map(({ text }) => written(text))]),
-    list,
-    there.length,
+  /** The findings for new entries, by their indices in `entries`. */
+  const judge = (entries: readonly { text: string }[]): ReadonlyMap<number, PolicyFinding> => {
+    const all = [...there, ...entries.map(({ text }) => written(text))]
+    const found = findingsOf(documentOf(all), list, there.length)
+    return new Map([...found].map(([place, finding]) => [place, named(finding, member, all)]))
+  }
+  const findings = judge(good)
+  // Whoever leaves out a doubtful entry still needs those that it would cover.
+  const sound = good.filter(
+    (_entry, place) => (findings.get(place)?.code ?? 'entry-swallowed') === 'entry-swallowed',
   )
-  /** The list is not visible next to the paste, so a finding names the entry itself instead of its index. */
-  const named = (found: PolicyFinding | undefined): PolicyFinding | undefined =>
-    found && {
-      ...found,
-      message: found.message.replace(/`(?:\w+\.)?(\w+)\[(\d+)\]`/g, (whole, name: string, index: string) => {
-        if (name !== member) return whole
-        const other = good[Number(index) - there.length]?.text
-        const entry = there[Number(index)] ?? (other === undefined ? undefined : written(other))
-        return entry === undefined ? whole : `\`${wordsOf(entry)}\``
-      }),
-    }
+  const amongSound = sound.length === good.length ? findings : judge(sound)
+  const placesOfSound = new Map(sound.map((entry, place) => [entry, place]))
+  const findingOf = (place: number): PolicyFinding | undefined => {
+    const placeOfSound = placesOfSound.get(good[place] as (typeof good)[number])
+    return placeOfSound === undefined ? findings.get(place) : amongSound.get(placeOfSound)
+  }
   const verdicts = pieces.map((text, index): EntryVerdict => {
     const refusal = refusals.get(index)
     return refusal === undefined
@@ -90,12 +91,24 @@ export function judgeEntries(
   })
   const canonical = canonicalForms(documentOf(good.map(({ text }) => written(text))), section, member)
   for (const [place, { text, index }] of good.entries())
-    verdicts[index] = { text, canonical: canonical.get(place), ...judged(named(findings.get(place))) }
+    verdicts[index] = { text, canonical: canonical.get(place), ...judged(findingOf(place)) }
   return {
     entries: verdicts,
     good: verdicts.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful').length,
     refused: refusals.size,
   }
+}
+
+/** The list is not visible next to the paste, so a finding names the entry itself instead of its index. */
+function named(found: PolicyFinding, member: string, entries: readonly unknown[]): PolicyFinding {
+  const message = found.message.replace(
+    /`(?:\w+\.)?(\w+)\[(\d+)\]`/g,
+    (whole, name: string, index: string) => {
+      const entry = name === member ? entries[Number(index)] : undefined
+      return entry === undefined ? whole : `\`${wordsOf(entry)}\``
+    },
+  )
+  return { ...found, message }
 }
 
 /** A return URL as a policy has it. One that is copied from a policy can have the form `{ "exact": … }`. */

@@ -355,6 +355,20 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await view()).draft).toBeUndefined()
     })
 
+    it('a pasted entry that only a doubtful one covers is valid by itself', async () => {
+      const verdicts = async (text: string): Promise<unknown> => {
+        const { body } = await ada.ask('POST', 'apps/shop/entries', { list: 'ipWhitelist.ranges', text })
+        return body.entries.map(({ verdict }: { verdict: string }) => verdict)
+      }
+      expect(await verdicts('8.8.8.0/24 8.8.8.8 8.8.8.8')).toEqual(['good', 'known', 'known'])
+      expect(await verdicts('0.0.0.0/0 8.8.8.0/24 8.8.8.8 0.0.0.0/0')).toEqual([
+        'doubtful',
+        'good',
+        'known',
+        'known',
+      ])
+    })
+
     it('pasted return URLs keep their parentheses, and exact ones stay exact', async () => {
       const judge = async (text: string): Promise<unknown> => {
         const asked = { list: 'returnUrlGuard.urls', text }

@@ -1,14 +1,17 @@
 import type { JSX } from 'preact'
 import type { AppView } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
-import { tell, tellRefusal } from '../message.ts'
+import { message, tell, tellRefusal } from '../message.ts'
 import { editConflict, isDeciding, reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count, scoreWords } from '../words.ts'
+import { undo, undoable } from './undo.ts'
 
 /** Always visible: the content of the draft, and the link to publish it. */
 export function DraftBar({ app }: { app: AppView }): JSX.Element {
   const { draft } = app
+  // While the message about the publication is shown, it has the button.
+  const published = draft === undefined && message.value?.action === undefined ? undoable(app) : undefined
   const discard = async (): Promise<void> => {
     try {
       const view = await ask<AppView | undefined>('DELETE', appPath(app.appId, '/draft'), {
@@ -43,6 +46,11 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
             }}
           >
             Decide
+          </button>
+        )}
+        {published && (
+          <button type="button" onClick={() => void undo(published)}>
+            Undo revision {published.revision}
           </button>
         )}
         {draft && !editConflict.value && (

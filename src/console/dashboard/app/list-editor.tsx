@@ -4,8 +4,8 @@ import { useRef } from 'preact/hooks'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
-import { Prose } from '../prose.tsx'
 import { count } from '../words.ts'
+import { AT_ONCE, Verdicts } from './verdicts.tsx'
 
 interface ListProps {
   readonly appId: string
@@ -21,7 +21,6 @@ interface ListProps {
   change(entries: (before: readonly unknown[]) => readonly unknown[]): Promise<boolean>
 }
 
-const AT_ONCE = 50
 /** From this length on, in characters, a paste is inserted into the field at once. */
 const LONG_PASTE = 2_000
 /** A longer text is not shown in the field, which would take Chromium a fifth of a second for 5,000 lines. */
@@ -104,8 +103,10 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
       return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
     })
     if (!taken) return
-    const refused = (verdicts.value?.entries ?? []).filter(({ verdict }) => verdict === 'refused')
-    text.value = asText(refused.map((entry) => entry.text))
+    const left = (verdicts.value?.entries ?? []).filter(
+      (entry) => entry.verdict !== 'known' && !entries.includes(entry),
+    )
+    text.value = asText(left.map((entry) => entry.text))
     verdicts.value = undefined
   }
   const judge = async (given: string): Promise<void> => {
@@ -215,83 +216,6 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
 /** Entries as a text to add. Only a JSON array can have entries with commas or spaces. */
 const asText = (texts: readonly string[]): string =>
   texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
-
-const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
-  good: 'valid',
-  doubtful: 'doubtful',
-  known: 'already covered',
-  refused: 'refused',
-}
-
-const ORDER: readonly EntryVerdict['verdict'][] = ['refused', 'doubtful', 'known', 'good']
-
-function Verdicts({
-  verdicts,
-  one,
-  take,
-  correct,
-}: {
-  verdicts: EntryVerdicts
-  one: string
-  take(entries: readonly EntryVerdict[]): Promise<void>
-  correct(wrong: EntryVerdict, right: string): void
-}): JSX.Element {
-  const good = verdicts.entries.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful')
-  const doubtful = good.filter(({ verdict }) => verdict === 'doubtful').length
-  const counts = ORDER.map((verdict) => ({
-    verdict,
-    number: verdicts.entries.filter((entry) => entry.verdict === verdict).length,
-  })).filter(({ number }) => number > 0)
-  const most = useSignal(AT_ONCE)
-  const sorted = verdicts.entries.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict))
-  const shown = sorted.slice(0, most.value)
-  return (
-    <div class="verdicts" role="status">
-      <p>
-        {counts.map(({ verdict, number }) => `${number.toLocaleString('en')} ${WORDS[verdict]}`).join(' · ')}
-      </p>
-      <ul tabIndex={0} aria-label="Verdicts">
-        {shown.map((entry, index) => {
-          const { text, verdict, message, corrected } = entry
-          return (
-            <li key={index} class={verdict}>
-              <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>
-              <span class={`badge ${verdict}`}>{WORDS[verdict]}</span>
-              {message && (
-                <span>
-                  <Prose text={message} />
-                </span>
-              )}
-              {corrected !== undefined && (
-                <button type="button" class="plain" onClick={() => correct(entry, corrected)}>
-                  Use {corrected}
-                </button>
-              )}
-            </li>
-          )
-        })}
-      </ul>
-      {sorted.length > shown.length && (
-        <button
-          type="button"
-          class="plain"
-          onClick={() => {
-            most.value += 200
-          }}
-        >
-          Show more verdicts ({(sorted.length - shown.length).toLocaleString('en')} left)
-        </button>
-      )}
-      {good.length > 0 && (
-        <button type="button" class={doubtful === 0 ? 'main' : ''} onClick={() => void take(good)}>
-          {doubtful === 0
-            ? `Add the ${count(good.length, `valid ${one}`)}`
-            : `Add ${count(good.length, one)} (${doubtful.toLocaleString('en')} doubtful)`}
-        </button>
-      )}
-    </div>
-  )
-}
 
 const keyOf = (entry: unknown): string => JSON.stringify(entry)
 

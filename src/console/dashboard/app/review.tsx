@@ -9,7 +9,7 @@ import { openApp, reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { placeOf, RIGHTS, scoreWords } from '../words.ts'
 import { Changes } from './changes.tsx'
-import { rollBackTo } from './roll-back.tsx'
+import { tellPublished } from './undo.ts'
 
 export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   const review = useSignal<Review | undefined>(undefined)
@@ -29,12 +29,7 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   useEffect(() => void show(), [app.appId, version, app.revision])
 
   const tellOf = (answer: { revision: number; replaced: number }): void => {
-    const began = Date.now()
-    tell(`Revision ${answer.revision} is in force.`, {
-      label: 'Undo',
-      appId: app.appId,
-      run: () => void undo(app.appId, answer, began),
-    })
+    tellPublished({ appId: app.appId, ...answer, at: Date.now() })
     goTo('apps', app.appId, 'keys')
   }
   const publish = async (event: Event): Promise<void> => {
@@ -161,23 +156,6 @@ function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element 
       )}
     </>
   )
-}
-
-const UNDO_WITHIN = 10 * 60_000
-
-async function undo(
-  appId: string,
-  { revision, replaced }: { revision: number; replaced: number },
-  began: number,
-): Promise<void> {
-  if (Date.now() - began > UNDO_WITHIN) {
-    tellRefusal(new Error('You can undo within ten minutes only. Roll back in the history instead.'))
-    return
-  }
-  const made = await rollBackTo(appId, replaced, revision)
-  if (made === undefined) return
-  tell(`Undone. Revision ${made} restores revision ${replaced}.`)
-  await reload()
 }
 
 function Meanwhile({

@@ -95,14 +95,14 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
           kind: 'words',
           member: 'methods',
           title: 'Methods that pages may use',
-          help: 'Leave empty to use what the server is set to.',
+          help: 'Leave empty to allow all methods.',
           value: methods,
         },
         {
           kind: 'words',
           member: 'headers',
           title: 'Headers that pages may send',
-          help: 'Leave empty to use what the server is set to.',
+          help: 'Leave empty to allow what a page asks for.',
           value: headers,
         },
       ]

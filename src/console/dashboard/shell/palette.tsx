@@ -10,6 +10,8 @@ import { count, nameOf } from '../words.ts'
 
 /** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
+/** The length of the ids that Portcullis generates for requests. */
+const GENERATED = 20
 const KEY_ID = /^[\w.:-]{1,128}$/
 
 /** Finds an app, a named list, a request, a person or a key by an id that is typed or pasted. Control and K open it. */
@@ -98,19 +100,25 @@ export function Palette(): JSX.Element {
     askedPerson.value = text.value
     goTo('people')
   }
-  /** Waits for the search, because the user may press Enter before its answer. Prefers an app, then a list, then a request. */
+  /** Waits for the search, because the user may press Enter before its answer. Prefers an app, then a list, a request, a key. */
   const choose = async (): Promise<void> => {
     await searching.current
     const [app] = apps.value ?? []
     const [list] = alike
-    if (app === undefined && list === undefined && !mayBeRequest && !mayBePerson) {
-      if (mayBeKey) await searchKeys()
+    if (app !== undefined || list !== undefined) {
+      close()
+      if (app !== undefined) goTo('apps', app.appId)
+      else goTo('lists', list ?? '')
       return
     }
+    // Ids that are generated for requests are longer than most ids of keys.
+    if (mayBeKey && !(mayBeRequest && text.value.length >= GENERATED)) {
+      await searchKeys()
+      if (keySearch.value?.apps.length !== 0) return
+    }
+    if (!mayBeRequest && !mayBePerson) return
     close()
-    if (app !== undefined) goTo('apps', app.appId)
-    else if (list !== undefined) goTo('lists', list)
-    else if (mayBeRequest) goTo('requests', text.value)
+    if (mayBeRequest) goTo('requests', text.value)
     else goToPerson()
   }
   return (
@@ -184,13 +192,15 @@ export function Palette(): JSX.Element {
           {mayBeKey && (
             <li>
               <button type="button" class="plain" onClick={() => void searchKeys()}>
-                Search all apps for a key <span class="id">{text.value}</span>
+                <span>
+                  Search all apps for a key <span class="id">{text.value}</span>
+                </span>
               </button>
             </li>
           )}
         </ul>
         {keySearch.value && <p role="status">{wordsOfSearch(keySearch.value)}</p>}
-        {apps.value?.length === 0 && alike.length === 0 && (
+        {apps.value?.length === 0 && alike.length === 0 && keySearch.value === undefined && (
           <p role="status">No app ID starts with “{text.value}”.</p>
         )}
         <div class="buttons">
