@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useRef } from 'preact/hooks'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
+import { splitPaste } from '../../split-paste.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
 import { Prose } from '../prose.tsx'
@@ -99,12 +100,14 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
 
   const take = async (entries: readonly EntryVerdict[]): Promise<void> => {
     const added = entries.map(({ canonical }) => canonical)
+    const judged = text.value
+    const refused = (verdicts.value?.entries ?? []).filter(({ verdict }) => verdict === 'refused')
     const taken = await change((before) => {
       const known = new Set(before.map(keyOf))
       return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
     })
-    if (!taken) return
-    const refused = (verdicts.value?.entries ?? []).filter(({ verdict }) => verdict === 'refused')
+    // What was typed meanwhile stays.
+    if (!taken || text.value !== judged) return
     text.value = asText(refused.map((entry) => entry.text))
     verdicts.value = undefined
   }
@@ -212,9 +215,13 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
   )
 }
 
-/** Entries as a text to add. Only a JSON array can have entries with commas or spaces. */
-const asText = (texts: readonly string[]): string =>
-  texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
+/** Entries as a text to add: lines, unless these would be read as other entries. Then a JSON array, which can have any. */
+function asText(texts: readonly string[]): string {
+  const lines = texts.join('\n')
+  const read = splitPaste(lines)
+  const isSame = read.length === texts.length && read.every((one, index) => one === texts[index])
+  return isSame ? lines : JSON.stringify(texts)
+}
 
 const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
   good: 'valid',
