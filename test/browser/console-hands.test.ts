@@ -489,6 +489,21 @@ describe('a list of entries', () => {
     await end()
   })
 
+  it('keeps what is typed while an entry is added', async () => {
+    await open('apps/shop')
+    await page.route('**/entries', async (route) => {
+      await sleep(500)
+      await route.continue()
+    })
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('8.8.8.8')
+    await field.press('Enter')
+    await field.fill('8.8.4.4')
+    await button('Remove 8.8.8.8').waitFor()
+    expect(await field.inputValue()).toBe('8.8.4.4')
+    await end()
+  })
+
   it('shows the number of pasted lines instead of thousands of them', async () => {
     await open('apps/shop')
     await context.grantPermissions(['clipboard-read', 'clipboard-write'])

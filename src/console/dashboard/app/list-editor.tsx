@@ -98,17 +98,16 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
   const id = `add-${path.replace('.', '-')}`
   const add = useRef<HTMLButtonElement>(null)
 
-  const take = async (entries: readonly EntryVerdict[]): Promise<void> => {
+  const take = async (entries: readonly EntryVerdict[], judged = text.value): Promise<void> => {
     const added = entries.map(({ canonical }) => canonical)
-    const judged = text.value
     const refused = (verdicts.value?.entries ?? []).filter(({ verdict }) => verdict === 'refused')
     const taken = await change((before) => {
       const known = new Set(before.map(keyOf))
       return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
     })
+    if (!taken) return
     // What was typed meanwhile stays.
-    if (!taken || text.value !== judged) return
-    text.value = asText(refused.map((entry) => entry.text))
+    if (text.value === judged) text.value = asText(refused.map((entry) => entry.text))
     verdicts.value = undefined
   }
   const judge = async (given: string): Promise<void> => {
@@ -120,7 +119,8 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
       })
       verdicts.value = answer
       // A single valid entry needs no review.
-      if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good') await take(answer.entries)
+      if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good')
+        await take(answer.entries, given)
     } catch (error) {
       refusal.value = wordsOf(error)
     }
