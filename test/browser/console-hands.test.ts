@@ -431,6 +431,32 @@ describe('a key', () => {
     await page.getByRole('heading', { name: 'app-7' }).waitFor()
     await end()
   })
+
+  it('is no longer searched for when Escape has closed the palette', async () => {
+    const store = memoryStore(
+      Array.from({ length: 5_000 }, (_, index) => ({ policy: { appId: `app-${index}` } })),
+    )
+    let listed = 0
+    const slow: typeof store = {
+      ...store,
+      list: async (options) => {
+        listed += 1
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        return store.list(options)
+      },
+    }
+    await open('', { store: slow })
+    await page.keyboard.press('Control+k')
+    await page.keyboard.type('k8')
+    await button(/Search all apps/).click()
+    await says('Searching…')
+    await page.keyboard.press('Escape')
+    await page.waitForTimeout(200)
+    const before = listed
+    await page.waitForTimeout(500)
+    expect(listed).toBe(before)
+    await end()
+  })
 })
 
 describe('a list of entries', () => {
@@ -472,6 +498,37 @@ describe('a list of entries', () => {
     await button('Remove 8.8.8.8').waitFor()
     expect(await button('Remove 0.0.0.0/0').count()).toBe(0)
     expect(await field.inputValue()).toBe('0.0.0.0/0')
+    await end()
+  })
+
+  it.each([
+    ['a comment', '#mine'],
+    ['a JSON array', '[1]'],
+    ['quoted', '"8.8.4.4"'],
+    ['two words', 'no sense'],
+  ])('keeps a refused entry as it is, although it looks like %s', async (_what, entry) => {
+    await open('apps/shop')
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill(JSON.stringify(['8.8.8.8', entry]))
+    await field.press('Enter')
+    await button('Add the 1 valid range').click()
+    await button('Remove 8.8.8.8').waitFor()
+    expect(JSON.parse(await field.inputValue())).toEqual([entry])
+    await end()
+  })
+
+  it('keeps what is typed while an entry is added', async () => {
+    await open('apps/shop')
+    await page.route('**/entries', async (route) => {
+      await sleep(500)
+      await route.continue()
+    })
+    const field = addresses().getByLabel('Add ranges')
+    await field.fill('8.8.8.8')
+    await field.press('Enter')
+    await field.fill('8.8.4.4')
+    await button('Remove 8.8.8.8').waitFor()
+    expect(await field.inputValue()).toBe('8.8.4.4')
     await end()
   })
 

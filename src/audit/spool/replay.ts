@@ -69,7 +69,10 @@ export class Replay {
     let frames = 0
     const sendSome = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
-        if (!this.#ended.signal.aborted) frames += await this.#ifDead(...next)
+        if (this.#ended.signal.aborted) continue
+        // Not `frames += await …`, which would read `frames` before it waits.
+        const sent = await this.#ifDead(...next)
+        frames += sent
       }
     }
     const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, sendSome))
@@ -156,7 +159,9 @@ async function eachRecord(
   path: string,
   take: (records: readonly SpoolRecord[]) => Promise<void>,
 ): Promise<boolean> {
-  const file = await open(path, 'r')
+  const file = await open(path, 'r').catch(unlessMissing)
+  // Its writer has closed since the directory was read, or another process has replayed it: the store has everything in it.
+  if (file === undefined) return true
   try {
     const { size } = await file.stat()
     let offset = 0
@@ -177,6 +182,10 @@ async function eachRecord(
   } finally {
     await file.close()
   }
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
 
 /** Whether a whole record follows after a position. If so, the file was changed, and not just cut off. */

@@ -152,10 +152,11 @@ export class Spool {
     const path = segmentPath(directory, writer, this.#nextSegment)
     try {
       const file = await open(path, 'wx+', 0o600)
-      if (sync) await syncDirectory(directory)
       this.#nextSegment += 1
-      const segment: Segment = { path, file, last: 0, size: 0, closed: false }
+      const segment: Segment = { path, file, last: 0, size: 0, closed: true }
       this.#segments.push(segment)
+      if (sync) await syncDirectory(directory)
+      segment.closed = false
       return segment
     } catch (error) {
       throw spoolFailure(error)
@@ -208,8 +209,9 @@ export class Spool {
    * Returns `undefined` if there are none.
    */
   settle(number: number): Promise<void> | undefined {
-    const first = this.#segments[0]
-    if (first === undefined || first.size === 0 || first.last > number) return undefined
+    // An empty file may be followed by others, if the disk failed when it was to be written.
+    const first = this.#segments.find(({ size }) => size > 0)
+    if (first === undefined || first.last > number) return undefined
     return this.#inTurn(() => this.#settleNow(number))
   }
 

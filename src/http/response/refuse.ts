@@ -24,7 +24,7 @@ export interface RefusalAnswer {
 /**
  * Refuses a request: by `onDeny` if there is one, otherwise by the problem document. The request never passes. The problem
  * document is also sent if `onDeny` calls `next()` without an error, throws, rejects, or has not responded when its promise
- * settles or after five seconds. What `onDeny` writes after that is ignored.
+ * settles or after five seconds. What `onDeny` writes after that, and an error that it then passes to `next`, is ignored.
  */
 export function refuse(
   { decision, requestId, extension }: RefusalAnswer,
@@ -37,19 +37,20 @@ export function refuse(
     sendProblem(res, decision.code, requestId, extension)
     return
   }
-  let passedOn = false
+  let isOver = false
   let timer: NodeJS.Timeout | undefined
   const answer = (): void => {
     clearTimeout(timer)
-    if (!passedOn && !res.headersSent && !res.destroyed) {
+    if (!isOver && !res.headersSent && !res.destroyed) {
+      isOver = true
       sendProblemInstead(res, decision.code, requestId, extension)
     }
   }
   const onward = (error?: unknown): void => {
     if (!isError(error)) {
       answer()
-    } else if (!passedOn) {
-      passedOn = true
+    } else if (!isOver) {
+      isOver = true
       clearTimeout(timer)
       next(error)
     }
@@ -62,7 +63,7 @@ export function refuse(
     answer()
     return
   }
-  if (passedOn || res.headersSent) return
+  if (isOver || res.headersSent) return
   timer = setTimeout(answer, MOST_TIME)
   timer.unref()
   res.once('close', () => clearTimeout(timer))

@@ -393,7 +393,9 @@ describe('forgetting and retention', () => {
       await log.write([read('alice-the-person'), read('bob-the-person')])
     await log.flush()
     await sealer.seal()
-    expect((await reader.query({ person: 'alice-the-person' })).events).toHaveLength(31)
+    // Redis may not have the record of this query yet, which the spool has.
+    const { events } = await reader.query({ person: 'alice-the-person' })
+    expect(events.filter(({ event }) => event.kind === 'field')).toHaveLength(30)
     // Control: before the erasure, her name can be found in the log.
     const name = pseudonymise('person', 'alice-the-person')
     const sealed = await own.sealedOf(name)

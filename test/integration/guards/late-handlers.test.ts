@@ -1,10 +1,26 @@
 import { createReadStream } from 'node:fs'
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
+import { connect, createServer as createHttp2Server, type IncomingHttpStatusHeader } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { text as readText } from 'node:stream/consumers'
 import { describe, expect, it } from '@jest/globals'
-import type { Express, RequestHandler, Response } from 'express'
-import { auditAccess, ipWhitelist, memoryNonces, serverOnly } from 'portcullis'
+import type { RequestHandler, Response } from 'express'
+import {
+  auditAccess,
+  createPolicySource,
+  ipWhitelist,
+  memoryNonces,
+  memoryStore,
+  serverOnly,
+  type PolicySource,
+} from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 
@@ -48,7 +64,7 @@ async function ask(origin: string, agent: Agent): Promise<Answer> {
 }
 
 /** Asks twice on one connection, and waits until the handlers have responded after each answer. */
-async function asked(app: Express, late: readonly Promise<unknown>[]): Promise<readonly Answer[]> {
+async function asked(app: RequestListener, late: readonly Promise<unknown>[]): Promise<readonly Answer[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   try {
     return await listening(app, async (origin) => {
@@ -61,6 +77,20 @@ async function asked(app: Express, late: readonly Promise<unknown>[]): Promise<r
     })
   } finally {
     agent.destroy()
+  }
+}
+
+async function askedHttp2(listener: RequestListener): Promise<readonly Answer[]> {
+  const server = createHttp2Server(listener as unknown as Parameters<typeof createHttp2Server>[1])
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  try {
+    const stream = session.request({ 'x-app-id': APP })
+    const [headers] = (await once(stream, 'response')) as [IncomingHttpStatusHeader]
+    return [{ status: headers[':status'] ?? 0, text: await readText(stream) }]
+  } finally {
+    session.destroy()
+    server.close()
   }
 }
 
@@ -105,6 +135,33 @@ describe('a handler that responds after Portcullis has refused in its place', ()
       ])
   })
 
+  it.each<[string, (res: Response) => unknown]>([
+    ['a status message with a line break', (res) => void (res.statusMessage = 'not\nallowed')],
+    ['trailers', (res) => res.setHeader('Trailer', 'x-sum')],
+    ['chunks', (res) => res.setHeader('Transfer-Encoding', 'chunked')],
+    ['a compressed body', (res) => res.setHeader('Content-Encoding', 'gzip')],
+  ])('has left nothing in the refusal that spoils it: %s', async (_name, prepare) => {
+    const { app } = protectedApp(
+      { ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } },
+      (policies) => [
+        ipWhitelist({
+          policies,
+          onDeny: (_decision, _req, res, next) => {
+            prepare(res as Response)
+            // An exception in a timer would end the process.
+            setTimeout(next, 10)
+          },
+        }),
+      ],
+    )
+    for (const { status, text } of await asked(app, [])) {
+      expect([status, JSON.parse(text)]).toEqual([
+        403,
+        expect.objectContaining({ code: 'ADDRESS_NOT_ALLOWED' }),
+      ])
+    }
+  })
+
   it.each(LATER)('changes nothing and causes no error, if the audit failed: %s', async (_name, respond) => {
     const { late, whenSent } = responder(respond)
     const sink = { write: async () => Promise.reject(new Error('full')) }
@@ -123,6 +180,28 @@ describe('a handler that responds after Portcullis has refused in its place', ()
         expect.objectContaining({ code: 'AUDIT_UNAVAILABLE' }),
       ])
   })
+
+  it.each(['HTTP/1', 'HTTP/2'])(
+    'may be behind middleware that sends the refusal later: %s',
+    async (version) => {
+      const guarded = (policies: PolicySource): RequestListener => {
+        const guard = ipWhitelist({ policies, onDeny: async (_decision, _req, _res, next) => next() })
+        return (req, res) => {
+          const end = res.end.bind(res) as (...given: unknown[]) => ServerResponse
+          res.end = (...given: unknown[]) => (setTimeout(end, 30, ...given), res)
+          guard(req, res, () => undefined)
+        }
+      }
+      const store = memoryStore([
+        { policy: { appId: APP, ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } } },
+      ])
+      const listener = guarded(createPolicySource({ store, maxApps: 10 }))
+      const answers = await (version === 'HTTP/1' ? asked(listener, []) : askedHttp2(listener))
+      expect(answers.map(({ status, text }) => [status, JSON.parse(text).code])).toEqual(
+        answers.map(() => [403, 'ADDRESS_NOT_ALLOWED']),
+      )
+    },
+  )
 
   // `finalhandler`, which answers for Express, waits for the end of the request, and then for that of the connection.
   it('leaves the process up if Express itself would have answered 404 to forged content', async () => {

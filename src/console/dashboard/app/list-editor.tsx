@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useRef } from 'preact/hooks'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
+import { splitPaste } from '../../split-paste.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
 import { count } from '../words.ts'
@@ -96,17 +97,18 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
   const id = `add-${path.replace('.', '-')}`
   const add = useRef<HTMLButtonElement>(null)
 
-  const take = async (entries: readonly EntryVerdict[]): Promise<void> => {
+  const take = async (entries: readonly EntryVerdict[], judged = text.value): Promise<void> => {
     const added = entries.map(({ canonical }) => canonical)
+    const left = (verdicts.value?.entries ?? []).filter(
+      (entry) => entry.verdict !== 'known' && !entries.includes(entry),
+    )
     const taken = await change((before) => {
       const known = new Set(before.map(keyOf))
       return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
     })
     if (!taken) return
-    const left = (verdicts.value?.entries ?? []).filter(
-      (entry) => entry.verdict !== 'known' && !entries.includes(entry),
-    )
-    text.value = asText(left.map((entry) => entry.text))
+    // What was typed meanwhile stays.
+    if (text.value === judged) text.value = asText(left.map((entry) => entry.text))
     verdicts.value = undefined
   }
   const judge = async (given: string): Promise<void> => {
@@ -118,7 +120,8 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
       })
       verdicts.value = answer
       // A single valid entry needs no review.
-      if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good') await take(answer.entries)
+      if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good')
+        await take(answer.entries, given)
     } catch (error) {
       refusal.value = wordsOf(error)
     }
@@ -213,9 +216,13 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
   )
 }
 
-/** Entries as a text to add. Only a JSON array can have entries with commas or spaces. */
-const asText = (texts: readonly string[]): string =>
-  texts.some((one) => /[\s,;]/.test(one)) ? JSON.stringify(texts) : texts.join('\n')
+/** Entries as a text to add: lines, unless these would be read as other entries. Then a JSON array, which can have any. */
+function asText(texts: readonly string[]): string {
+  const lines = texts.join('\n')
+  const read = splitPaste(lines)
+  const isSame = read.length === texts.length && read.every((one, index) => one === texts[index])
+  return isSame ? lines : JSON.stringify(texts)
+}
 
 const keyOf = (entry: unknown): string => JSON.stringify(entry)
 

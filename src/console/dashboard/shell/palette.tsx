@@ -24,9 +24,9 @@ export function Palette(): JSX.Element {
   const latest = useRef(0)
   const searching = useRef<Promise<void> | undefined>(undefined)
   const keySearch = useSignal<KeySearch | undefined>(undefined)
+  const latestForKey = useRef(0)
 
   const open = (): void => {
-    latest.current += 1
     text.value = ''
     keySearch.value = undefined
     apps.value = undefined
@@ -49,6 +49,7 @@ export function Palette(): JSX.Element {
 
   const search = async (): Promise<void> => {
     const number = (latest.current += 1)
+    latestForKey.current += 1
     keySearch.value = undefined
     if (text.value === '') {
       apps.value = undefined
@@ -63,7 +64,7 @@ export function Palette(): JSX.Element {
   }
   /** Looks through the keys of all apps, some at a time, until the palette is closed or another id is typed. */
   const searchKeys = async (): Promise<void> => {
-    const number = (latest.current += 1)
+    const number = (latestForKey.current += 1)
     const id = text.value
     let found: KeySearch = { id, apps: [], unread: 0, isOver: false }
     try {
@@ -71,7 +72,7 @@ export function Palette(): JSX.Element {
         keySearch.value = found
         const query = new URLSearchParams({ find: id, ...(after !== undefined && { after }) })
         const { apps: more, unread, next } = await ask<KeyHolders>('GET', `keys?${query}`)
-        if (number !== latest.current) return
+        if (number !== latestForKey.current) return
         found = {
           id,
           apps: [...found.apps, ...more],
@@ -82,6 +83,7 @@ export function Palette(): JSX.Element {
       }
       keySearch.value = found
     } catch (error) {
+      if (number !== latestForKey.current) return
       keySearch.value = undefined
       tellRefusal(error)
     }
@@ -91,9 +93,11 @@ export function Palette(): JSX.Element {
   const mayBeRequest = offers?.events === true && seesPeople && REQUEST_ID.test(text.value)
   const mayBePerson = offers?.reports === true && seesPeople && text.value !== ''
   const alike = text.value === '' ? [] : lists.value.filter((name) => name.startsWith(text.value)).slice(0, 8)
-  const close = (): void => {
+  const close = (): void => dialog.current?.close()
+  /** The Escape key closes it too. */
+  const stop = (): void => {
     latest.current += 1
-    dialog.current?.close()
+    latestForKey.current += 1
   }
   const mayBeKey = KEY_ID.test(text.value) && keySearch.value === undefined
   const goToPerson = (): void => {
@@ -103,6 +107,7 @@ export function Palette(): JSX.Element {
   /** Waits for the search, because the user may press Enter before its answer. Prefers an app, then a list, a request, a key. */
   const choose = async (): Promise<void> => {
     await searching.current
+    if (dialog.current?.open !== true) return
     const [app] = apps.value ?? []
     const [list] = alike
     if (app !== undefined || list !== undefined) {
@@ -126,7 +131,7 @@ export function Palette(): JSX.Element {
       <button type="button" class="plain" onClick={open} title="Ctrl+K">
         Go to…
       </button>
-      <dialog ref={dialog} aria-label="Go to" class="palette">
+      <dialog ref={dialog} aria-label="Go to" class="palette" onClose={stop}>
         <form
           onSubmit={(event) => {
             event.preventDefault()

@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { lastOf, makeFrame, NO_LINK } from '../../../../src/audit/log/frame.ts'
 import { toStore, type FrameToStore } from '../../../../src/audit/log/frame-store.ts'
 import { Spool, type SpoolSettings } from '../../../../src/audit/spool/spool.ts'
@@ -12,6 +12,14 @@ const LENGTH = 4_000
 /** The frame with this event, about 4 kB long. */
 const frame = (first: number): FrameToStore =>
   toStore(makeFrame({ writer: WRITER, first, previous: NO_LINK, lines: [String(first).padEnd(LENGTH, 'x')] }))
+
+/** Makes a method of all open files fail. */
+async function failingDisk(method: 'datasync' | 'sync' | 'truncate') {
+  const file = await open('/dev/null')
+  await file.close()
+  const error = Object.assign(new Error('the disk failed'), { code: 'EIO' })
+  return jest.spyOn(Object.getPrototypeOf(file) as FileHandle, method).mockRejectedValue(error)
+}
 
 describe('a spool', () => {
   let directory: string
@@ -71,6 +79,41 @@ describe('a spool', () => {
     await spool.settle(4)
     await spool.close()
     expect(await sizes()).toEqual([])
+  })
+
+  it.each([
+    ['its first write', 'datasync'],
+    ['its truncation', 'truncate'],
+  ] as const)('removes what the store has although the disk failed in %s', async (_what, method) => {
+    const spool = await begun({ sync: true })
+    if (method === 'datasync') await spool.settle(1)
+    const failing = await failingDisk(method)
+    try {
+      if (method === 'truncate') await spool.settle(1)
+      else await expect(spool.append([frame(2)])).rejects.toThrow('(EIO)')
+    } finally {
+      failing.mockRestore()
+    }
+    await spool.append([frame(2)])
+    await spool.append([frame(3)])
+    expect((await spool.read(2, 1_000_000)).map((found) => lastOf(found))).toEqual([2, 3])
+    await spool.settle(3)
+    expect([await sizes(), spool.bytes]).toEqual([[0], 0])
+  })
+
+  it('appends again after the disk has failed to keep the name of a new file', async () => {
+    const spool = await begun({ sync: true, segmentBytes: LENGTH * 1.5 })
+    const failing = await failingDisk('sync')
+    try {
+      await expect(spool.append([frame(2)])).rejects.toThrow('(EIO)')
+    } finally {
+      failing.mockRestore()
+    }
+    await spool.append([frame(2)])
+    expect(await numbersIn(spool)).toEqual([1])
+    expect((await spool.read(2, 1_000_000)).map((found) => lastOf(found))).toEqual([2])
+    await spool.settle(2)
+    expect([await sizes(), spool.bytes]).toEqual([[0], 0])
   })
 
   it('refuses what would exceed its limit, and accepts it when the store has the frames before', async () => {

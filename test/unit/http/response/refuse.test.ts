@@ -58,6 +58,24 @@ describe('a refusal', () => {
     expect([passed, res.writableEnded]).toEqual([[error], false])
   })
 
+  it('passes no error on once it has been answered: Express would cut the connection, on which other requests may be', () => {
+    const { res, passed } = refused((_decision, _req, _res, next) => {
+      setTimeout(() => next(new Error('late')), 6_000)
+    })
+    jest.advanceTimersByTime(10_000)
+    expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
+  })
+
+  it('cuts the connection if the answer cannot be written', () => {
+    const { res } = refused((_decision, _req, response) => {
+      response.setHeader = () => {
+        throw new Error('of other middleware')
+      }
+    })
+    jest.advanceTimersByTime(5_000)
+    expect([res.headersSent, res.destroyed]).toEqual([false, true])
+  })
+
   it.each<[what: string, onDeny: DenyHandler]>([
     ['resolves without an answer', async () => undefined],
     ['rejects', async () => Promise.reject(new Error('mine'))],
