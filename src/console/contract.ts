@@ -164,6 +164,8 @@ export interface Review {
   readonly changes: readonly Change[]
   readonly verdict: Verdict
   readonly findings: readonly PolicyFinding[]
+  /** Named lists that do not exist: such a list admits nobody, and one whose ranges are refused refuses everybody. */
+  readonly missingLists: readonly { readonly name: string; readonly refuses: boolean }[]
   /** Rights that are missing to publish it. If it is empty, it may be published. */
   readonly missing: readonly ConsoleRight[]
   readonly conflict?: ThreeWay | undefined

@@ -7,7 +7,7 @@ import type { Policy } from '../policy/policy.ts'
 import { scoreOf, scorePolicy, scoreRead, type PolicyScore } from '../policy/score.ts'
 import { GUARD_NAMES, RULES } from '../policy/sections.ts'
 import type { ListedKey } from '../store/contract.ts'
-import type { NextStep, Step } from './contract.ts'
+import type { NextStep, Review, Step } from './contract.ts'
 
 /** The first steps of an app, as far as they are done. Computed: nobody ticks them off. */
 export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number): Step[] {
@@ -184,4 +184,18 @@ function scoreWith(policy: Policy, guard: GuardName, mode: Mode, findings: reado
   const own = lintPolicy(alone).filter((one) => guardOf(one) === guard)
   const others = findings.filter((one) => guardOf(one) !== guard)
   return scoreOf({ ...policy, [guard]: alone[guard] }, [...others, ...own])
+}
+
+/** The scores of two policies of one app, each with its highest possible score. */
+export function scoresOf(
+  before: Policy,
+  after: Policy,
+  keys: readonly unknown[],
+): Pick<Review, 'scoreBefore' | 'highestBefore' | 'scoreAfter' | 'highestAfter'> {
+  return {
+    scoreBefore: assess(before).score,
+    highestBefore: highestScoreOf(before, keys),
+    scoreAfter: assess(after).score,
+    highestAfter: highestScoreOf(after, keys),
+  }
 }

@@ -2,7 +2,7 @@ import { isPortcullisError } from '../errors.ts'
 import { compareStoredPolicies } from '../explain/compare-policies.ts'
 import type { Policy } from '../policy/policy.ts'
 import { GUARD_NAMES } from '../policy/sections.ts'
-import type { ConsoleRight, Verdict } from './contract.ts'
+import type { ConsoleRight, Review, Verdict } from './contract.ts'
 import type { Desk } from './desk.ts'
 
 /** What callers gain and lose if one policy replaces another or none, with the named lists of the store. */
@@ -62,4 +62,18 @@ export function missingRights(
   // Even a change that affects no request, such as of the name, needs a right.
   if (needed.length === 0 && !rights.has('widen')) needed.push('narrow')
   return needed.filter((right) => !rights.has(right))
+}
+
+/** The named lists that a policy names and the store does not have. */
+export async function missingListsOf(
+  { store }: Desk,
+  { ipWhitelist }: Policy,
+): Promise<Review['missingLists']> {
+  const { lists = [], denyLists = [] } = ipWhitelist ?? {}
+  if (store.lists === undefined || lists.length + denyLists.length === 0) return []
+  const known = new Set((await store.lists()).map(({ name }) => name))
+  return [
+    ...lists.map((name) => ({ name, refuses: false })),
+    ...denyLists.map((name) => ({ name, refuses: true })),
+  ].filter(({ name }) => !known.has(name))
 }

@@ -15,7 +15,7 @@ export function fixFor(code: DenialCode, picture: Picture | undefined): string {
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   APP_UNIDENTIFIED: {
     general:
-      'the caller must send its app id where the `appId` option looks for it, by default in the header `x-app-id`. In a router, `appIdFrom({ param })` needs `mergeParams: true`.',
+      'the caller must send its app id where the `appId` option looks for it, by default in the header `x-app-id`. In a router, `appIdFrom({ param })` needs `mergeParams: true`. `appIdFrom({ body })` needs bodyParsers() before the guard.',
   },
   APP_UNKNOWN: { general: UNKNOWN_APP },
   ...SIGNATURE_ADVICE,
@@ -97,7 +97,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       ],
       [
         has('case', 'absent'),
-        'a server must name a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` automatically; for your own pages in older browsers, use the option `referer`.',
+        'a server must name a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`; the clients of portcullis/client: the option `origin`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` automatically; for your own pages in older browsers, use the option `referer`.',
       ],
       [
         has('case', 'navigation'),

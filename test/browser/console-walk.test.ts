@@ -176,6 +176,7 @@ async function walkProtections(look: Look): Promise<void> {
   await servers.getByLabel('Signatures expire after (seconds)').fill('9999')
   await servers.getByLabel('Signatures expire after (seconds)').press('Tab')
   await says('serverOnly.maxAge')
+  await servers.getByText('This value is not saved.').waitFor()
   await forgive(422)
   await look('refused-edit')
   await button('Close this message').click()

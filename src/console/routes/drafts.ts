@@ -23,8 +23,8 @@ import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { assess, highestScoreOf, parseAssessed } from '../steps.ts'
-import { missingRights, verdictOf } from '../verdict.ts'
+import { assess, parseAssessed, scoresOf } from '../steps.ts'
+import { missingListsOf, missingRights, verdictOf } from '../verdict.ts'
 import { changesInWords } from '../words.ts'
 
 const EDITORS = ['narrow', 'widen', 'break-glass'] as const
@@ -219,17 +219,14 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
   const draft = await onRevisionInForce(desk, found, app)
   const verdict = await verdictOf(desk, policy, draft.policy)
   const stale = draft.base !== stored.revision
-  const { score, findings } = assess(draft.policy)
   return {
     version: draft.version,
     revision: stored.revision,
-    scoreBefore: assess(policy).score,
-    highestBefore: highestScoreOf(policy, stored.keys),
-    scoreAfter: score,
-    highestAfter: highestScoreOf(draft.policy, stored.keys),
+    ...scoresOf(policy, draft.policy, stored.keys),
     changes: changesInWords(policy, draft.policy),
     verdict,
-    findings,
+    findings: assess(draft.policy).findings,
+    missingLists: await missingListsOf(desk, draft.policy),
     missing: missingRights(verdict, rights),
     conflict: stale ? threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy) : undefined,
   }

@@ -412,6 +412,16 @@ for (const [name, open] of Object.entries(STORES)) {
       expect([body.inForce.passes, body.draft.passes]).toEqual([true, false])
     })
 
+    it('a review names the lists that do not exist', async () => {
+      await ada.ask('PUT', 'lists/offices', { add: '192.0.2.1' }, { 'if-match': '"0"' })
+      await edit('ipWhitelist', { lists: ['offices', 'ofices'], denyLists: ['offices', 'blocked'] })
+      const { body } = await ada.ask('GET', 'apps/shop/review')
+      expect(body.missingLists).toEqual([
+        { name: 'ofices', refuses: false },
+        { name: 'blocked', refuses: true },
+      ])
+    })
+
     it('named lists are read in pages, and written with their revision', async () => {
       const put = (body: object, tag: string): Promise<Answered> =>
         ada.ask('PUT', 'lists/offices', body, { 'if-match': tag })

@@ -96,6 +96,7 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
           {scoreAfter < scoreBefore && '. This protects less than before.'}
         </p>
         <VerdictWords verdict={verdict} />
+        <Dangers review={value} />
       </section>
       <form class="card" onSubmit={(event) => void publish(event)}>
         <h2>Publish</h2>
@@ -129,6 +130,27 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
 }
 
 const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other)
+
+/** What is dangerous about the policy as a whole, whether the draft has changed it or not. */
+function Dangers({ review }: { review: Review }): JSX.Element {
+  const lists = review.missingLists.map(({ name, refuses }) =>
+    refuses
+      ? `The named list \`${name}\` does not exist. Its ranges are to be refused, so nobody is admitted until it exists.`
+      : `The named list \`${name}\` does not exist, so it admits nobody.`,
+  )
+  const findings = review.findings
+    .filter(({ severity }) => severity === 'danger')
+    .map(({ path, message }) => `\`${path}\` ${message}`)
+  return (
+    <>
+      {[...lists, ...findings].map((text) => (
+        <p key={text} class="note danger">
+          <Prose text={text} />
+        </p>
+      ))}
+    </>
+  )
+}
 
 function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element | null {
   const { narrows, widens, sentences } = verdict

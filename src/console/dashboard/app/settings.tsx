@@ -1,4 +1,6 @@
+import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
 import type { GuardName, Policy } from '../../contract.ts'
 import { editSection } from '../open-app.ts'
 
@@ -151,11 +153,21 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
 function Field(field: FieldOf & { name: GuardName }): JSX.Element {
   const { name, member, title, help } = field
   const id = `${name}-${member}`
-  /** If the edit is refused, `restore` shows the old value again. What was typed stays. */
+  const isRefused = useSignal(false)
+  useEffect(() => {
+    isRefused.value = false
+  }, [String(field.value)])
+  /** If the edit is refused, `restore` shows the old value again. What was typed stays, and is marked. */
   const set = async (value: unknown, restore?: () => void): Promise<void> => {
-    if (!(await editSection(name, () => ({ [member]: value })))) restore?.()
+    const isSaved = await editSection(name, () => ({ [member]: value }))
+    isRefused.value = !isSaved && restore === undefined
+    if (!isSaved) restore?.()
   }
-  const described = help === undefined ? {} : { 'aria-describedby': `${id}-help` }
+  const texts = [...(isRefused.value ? [`${id}-error`] : []), ...(help === undefined ? [] : [`${id}-help`])]
+  const described = {
+    ...(texts.length > 0 && { 'aria-describedby': texts.join(' ') }),
+    ...(isRefused.value && { 'aria-invalid': true }),
+  }
   if (field.kind === 'switch') {
     return (
       <label class="check">
@@ -214,11 +226,17 @@ function Field(field: FieldOf & { name: GuardName }): JSX.Element {
             const text = event.currentTarget.value.trim()
             if (field.kind === 'text') void set(text === '' ? undefined : text)
             else {
-              const words = text.split(/[\s,]+/).filter((word) => word !== '')
+              const typed = text.split(/[\s,]+/).filter((word) => word !== '')
+              const words = member === 'methods' ? typed.map((word) => word.toUpperCase()) : typed
               void set(words.length === 0 && member !== 'lists' ? undefined : words)
             }
           }}
         />
+      )}
+      {isRefused.value && (
+        <p class="invalid" id={`${id}-error`}>
+          This value is not saved.
+        </p>
       )}
       {help && (
         <p class="quiet" id={`${id}-help`}>
