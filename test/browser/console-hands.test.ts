@@ -279,6 +279,8 @@ describe('a page of an app', () => {
     const client = new Redis(redis.url)
     try {
       const store = redisStore(client, {
+        // The machine may be busy with other tests.
+        commandTimeout: 10_000,
         vault: createVault({ keys: [{ id: 'root', key: Buffer.alloc(32, 1) }] }),
       })
       await store.write(APP_DOCUMENT, 0)

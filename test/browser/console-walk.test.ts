@@ -62,6 +62,8 @@ const STORES: Readonly<Record<string, () => ManagedPolicyStore>> = {
   Redis: () =>
     redisStore(client, {
       prefix: `walk:${Math.random()}:`,
+      // The machine may be busy with other tests.
+      commandTimeout: 10_000,
       vault: createVault({ keys: [{ id: 'root', key: Buffer.alloc(32, 1) }] }),
     }),
 }
