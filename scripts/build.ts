@@ -54,6 +54,7 @@ const PARTS = [
   'policy/sections/domain-protect',
   'audit/log/audit-log',
   'http/audit-access',
+  'http/nearest-entry',
   'http/request-reads',
   'match/ip-difference',
   'match/ip-set',
