@@ -54,7 +54,7 @@ const PARTS = [
   'policy/sections/domain-protect',
   'audit/log/audit-log',
   'http/audit-access',
-  'http/nearest-entry',
+  'http/evidence-words',
   'http/request-reads',
   'match/ip-difference',
   'match/ip-set',
