@@ -119,7 +119,9 @@ export function Palette(): JSX.Element {
     // Ids that are generated for requests are longer than most ids of keys.
     if (mayBeKey && !(mayBeRequest && text.value.length >= GENERATED)) {
       await searchKeys()
-      if (keySearch.value?.apps.length !== 0) return
+      const { isOver = false, apps: holders = [] } = keySearch.value ?? {}
+      // It is not over if the palette was closed meanwhile.
+      if (!isOver || holders.length > 0) return
     }
     if (!mayBeRequest && !mayBePerson) return
     close()
