@@ -20,7 +20,7 @@ import { Tickets } from './tickets.ts'
 /** How many frames may be in progress before events are collected. */
 const ON_THEIR_WAY = 2
 /** How many bytes of frames stay in memory although they are kept elsewhere. */
-const HELD_BYTES = 8 * 1_048_576
+const HELD_BYTES = 2 * 1_048_576
 const END_TIMEOUT = 5_000
 const LOOKED_AGAIN_AFTER = 100
 

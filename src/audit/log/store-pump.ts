@@ -19,7 +19,7 @@ export interface StorePumpOptions {
 }
 
 /** How many bytes of frames are sent at a time. Halved when the store does not answer in time, and doubled when it does. */
-const MOST_AT_ONCE = 1_048_576
+const MOST_AT_ONCE = 524_288
 const LEAST_AT_ONCE = 65_536
 /** How long frames that are kept elsewhere are collected, in milliseconds, and up to how many events. */
 const COLLECTED_FOR = 20
