@@ -3,6 +3,7 @@ import { readUrl } from '../match/host.ts'
 import { isKeyId } from '../names.ts'
 import { readOptions, type Expectation } from '../options.ts'
 import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
+import { HEXADECIMAL, isHexadecimal } from '../signature/hexadecimal.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { isPrivateKey, PRIVATE_KEY_RULE, type PrivateKey } from './key.ts'
 
@@ -66,7 +67,9 @@ const SIGNING: Checks = {
   secret: {
     expected: SECRET_RULE,
     accepts: (value) =>
-      typeof value === 'string' && (bytesFromBase64(value)?.length ?? 0) >= LEAST_SECRET_BYTES,
+      typeof value === 'string' &&
+      (bytesFromBase64(value)?.length ?? 0) >= LEAST_SECRET_BYTES &&
+      !isHexadecimal(value),
   },
   privateKey: {
     expected: PRIVATE_KEY_RULE,
@@ -120,10 +123,9 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
   const issues = found.map((issue): ConfigIssue => {
     const name = issue.option.slice(factory.length + 1)
     const header = SENT_AS_HEADER.get(name)
-    if (name === 'secret' && given['secret'] instanceof Uint8Array) {
-      const message = `\`${issue.option}\` must be ${SECRET_RULE}, got bytes; write \`.toString('base64')\` after a Buffer`
-      return { ...issue, message }
-    }
+    const mistake = name === 'secret' ? mistakeOf(given['secret']) : undefined
+    if (mistake !== undefined)
+      return { ...issue, message: `\`${issue.option}\` must be ${SECRET_RULE}, got ${mistake}` }
     if (issue.code !== 'OPTION_UNKNOWN' || header === undefined) return issue
     const message = `${factory}: unknown option \`${name}\`: give the request the header \`${header}\``
     return { ...issue, message }
@@ -132,6 +134,12 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
   if (typeof options === 'object' && options !== null) issues.push(...keyIssues(factory, given))
   const [first, ...others] = issues
   if (first !== undefined) throw new ConfigError([first, ...others])
+}
+
+/** What a secret is instead of base64, and how to convert it; `undefined` if that is not known. */
+function mistakeOf(secret: unknown): string | undefined {
+  if (secret instanceof Uint8Array) return "bytes; write `.toString('base64')` after a Buffer"
+  return typeof secret === 'string' && isHexadecimal(secret) ? HEXADECIMAL : undefined
 }
 
 /** A signer has exactly one key. */

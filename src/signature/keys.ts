@@ -4,6 +4,7 @@ import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { isKeyId } from '../names.ts'
 import { ALGORITHM_NAMES, ALGORITHMS, isAlgorithm, type AlgorithmName, type Checker } from './algorithms.ts'
 import { LEAST_SECRET_BYTES } from './base.ts'
+import { HEXADECIMAL, isHexadecimal } from './hexadecimal.ts'
 
 /** A key of an app, with which its servers sign requests. */
 export interface AppKey {
@@ -173,6 +174,10 @@ function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyOb
         ? `must be base64 with padding of at least ${LEAST_SECRET_BYTES} bytes, such as the result of \`randomBytes(32).toString('base64')\``
         : 'must be base64 with padding',
     )
+    return undefined
+  }
+  if (isHexadecimal(secret)) {
+    refuse('secret', `must be base64, got ${HEXADECIMAL}`)
     return undefined
   }
   const key = ALGORITHMS[algorithm].readKey(bytes)

@@ -139,6 +139,7 @@ describe('signRequest', () => {
     ['secret', Buffer.alloc(31).toString('base64')],
     ['secret', SECRET.slice(0, -1)],
     ['secret', `${SECRET}\n`],
+    ['secret', '0a'.repeat(32)],
     ['now', 1],
     ['nonce', 'n'],
     ['label', 'Sig1'],
@@ -201,6 +202,7 @@ describe('portcullis/client', () => {
     for (const file of [
       ...sources,
       'signature/base.ts',
+      'signature/hexadecimal.ts',
       'match/host.ts',
       'errors.ts',
       'options.ts',
@@ -217,6 +219,7 @@ describe('portcullis/client', () => {
       '../options.ts',
       '../signature/base.ts',
       '../signature/budget.ts',
+      '../signature/hexadecimal.ts',
     ])
   })
 })

@@ -45,6 +45,11 @@ describe('parseAppKeys', () => {
     })
   })
 
+  it('accepts base64 that contains only letters, or only digits, of hexadecimal', () => {
+    for (const text of ['A'.repeat(64), '0'.repeat(64), 'aA0'.repeat(20)])
+      expect(issuesOf([{ ...good, secret: text }])).toEqual([])
+  })
+
   it('accepts an empty list', () => {
     expect(parseAppKeys([])).toEqual([])
   })
@@ -72,6 +77,16 @@ describe('parseAppKeys', () => {
     ],
     ['a secret with a line end', [{ ...good, secret: `${secret}\n` }], /^keys\[0\]\.secret: must be base64/],
     ['base64url', [{ ...good, secret: '_-_-'.repeat(11) }], /^keys\[0\]\.secret: must be base64/],
+    [
+      'hexadecimal',
+      [{ ...good, secret: randomBytes(32).toString('hex') }],
+      /^keys\[0\]\.secret: must be base64, got hexadecimal; encode the bytes that it stands for in base64$/,
+    ],
+    [
+      'hexadecimal in capitals',
+      [{ ...good, algorithm: 'ed25519', secret: randomBytes(32).toString('hex').toUpperCase() }],
+      /got hexadecimal/,
+    ],
     [
       'a secret of 31 bytes',
       [{ ...good, secret: randomBytes(31).toString('base64') }],
