@@ -152,6 +152,13 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
+  personErased: {
+    name: 'person-erased:{<hash of the pseudonym>}',
+    type: 'string',
+    holds: 'when a person was erased, for 90 days, so that no secret from a spool returns',
+    guards: [],
+    dashboards: [],
+  },
   personKey: {
     name: 'person-key:{<hash of a person>}',
     type: 'list',
@@ -225,6 +232,7 @@ export interface Keyspace {
   readonly auditLog: string
   readonly cursors: string
   person(name: string): string
+  personErased(hash: string): string
   personKey(name: string): string
   record(bucket: string, id: string): string
   recordIds(bucket: string): string
@@ -259,6 +267,7 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     auditLog: `${prefix}{audit}:log`,
     cursors: `${prefix}{audit}:cursors`,
     person: (name) => `${prefix}person:{${name}}`,
+    personErased: (hash) => `${prefix}person-erased:{${hash}}`,
     personKey: (name) => `${prefix}person-key:{${name}}`,
     // All keys of a bucket have one hash tag, so that a script reaches them on a Cluster.
     record: (bucket, id) => `${prefix}region:{${bucket}}:${id}`,

@@ -1,6 +1,7 @@
+import { hash } from 'node:crypto'
 import { UnavailableError } from '../errors.ts'
 import { checkOptions } from '../options.ts'
-import type { PeopleStore } from '../vault/people-store.ts'
+import { ERASURE_KEPT_FOR, isErasedSince, type PeopleStore } from '../vault/people-store.ts'
 import { checkClient, sender, texts, type RedisClient } from './client.ts'
 import { createKeyspace, PREFIX, type Keyspace } from './keyspace.ts'
 
@@ -40,7 +41,14 @@ const SCANNED = 500
  * @throws ConfigError
  */
 export function redisPeople(redis: RedisClient, options: RedisPeopleOptions = {}): PeopleStore {
-  return createPeopleStore('redisPeople', redis, options, ({ person }) => person)
+  return createPeopleStore('redisPeople', redis, options, {
+    keyOf: ({ person }) => person,
+    // The name must not be found after the erasure.
+    erasureOf:
+      ({ personErased }) =>
+      (name) =>
+        personErased(hash('sha256', name, 'base64url')),
+  })
 }
 
 /**
@@ -50,25 +58,49 @@ export function redisPeople(redis: RedisClient, options: RedisPeopleOptions = {}
  * @throws ConfigError
  */
 export function redisPersonKeys(redis: RedisClient, options: RedisPeopleOptions = {}): PeopleStore {
-  return createPeopleStore('redisPersonKeys', redis, options, ({ personKey }) => personKey)
+  return createPeopleStore('redisPersonKeys', redis, options, { keyOf: ({ personKey }) => personKey })
 }
 
 function createPeopleStore(
   factory: string,
   redis: RedisClient,
   options: RedisPeopleOptions,
-  kindOf: (keys: Keyspace) => (name: string) => string,
+  kinds: {
+    /** The key of the secrets of a person. */
+    readonly keyOf: (keys: Keyspace) => (name: string) => string
+    /** The key that remembers an erasure. Only secrets that are stored later need it. */
+    readonly erasureOf?: (keys: Keyspace) => (name: string) => string
+  },
 ): PeopleStore {
   checkClient(redis, factory)
   const { prefix } = checkOptions<RedisPeopleOptions>(factory, options, { prefix: PREFIX })
-  const keyOf = kindOf(createKeyspace(prefix))
+  const keyspace = createKeyspace(prefix)
+  const keyOf = kinds.keyOf(keyspace)
+  const erasureOf = kinds.erasureOf?.(keyspace)
   const send = sender(redis, TIMEOUT)
+  const read = async (name: string): Promise<readonly string[]> =>
+    texts(await send('LRANGE', keyOf(name), 0, -1))
+
+  /** When a person was erased. */
+  async function erasedAt(name: string): Promise<number | undefined> {
+    if (erasureOf === undefined) return undefined
+    const erased = await send('GET', erasureOf(name))
+    return typeof erased === 'string' ? Number(erased) : undefined
+  }
+
   return {
-    read: async (name) => texts(await send('LRANGE', keyOf(name), 0, -1)),
-    add: async (name, sealed, most) => texts(await send('EVAL', ADD, 1, keyOf(name), sealed, most)),
+    read,
+    async add(name, sealed, most, made) {
+      const all = texts(await send('EVAL', ADD, 1, keyOf(name), sealed, most))
+      // Checked only now: an erasure is remembered before it removes the secrets, so one of both notices the other.
+      if (made === undefined || !isErasedSince(made, await erasedAt(name))) return all
+      await send('LREM', keyOf(name), 0, sealed)
+      return read(name)
+    },
     replace: async (name, before, after) =>
       Number(await send('EVAL', REPLACE, 1, keyOf(name), before, after)) === 1,
     async erase(name) {
+      if (erasureOf !== undefined) await send('SET', erasureOf(name), Date.now(), 'PX', ERASURE_KEPT_FOR)
       const count = Number(await send('LLEN', keyOf(name)))
       await send('DEL', keyOf(name))
       return count

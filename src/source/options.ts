@@ -8,7 +8,12 @@ export function checkSourceOptions(options: unknown): Readonly<PolicySourceOptio
     'createPolicySource',
     options,
     {
-      store: required(objectWith('a policy store: an object with a method `read`', 'read')),
+      store: required(
+        objectWith(
+          'a policy store such as memoryStore() or redisStore(): an object with a method `read`',
+          'read',
+        ),
+      ),
       maxStale: wholeNumber('milliseconds', 0),
       revalidateAfter: wholeNumber('milliseconds', 0),
       readTimeout: wholeNumber('milliseconds', 1, 60_000),

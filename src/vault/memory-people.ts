@@ -1,14 +1,17 @@
-import type { PeopleStore } from './people-store.ts'
+import { isErasedSince, type PeopleStore } from './people-store.ts'
 
 const BATCH = 500
 
 /** Keeps the secrets of people in the memory of this process, for tests and for `memoryFrames`. */
 export function memoryPeople(): PeopleStore {
   const secrets = new Map<string, readonly string[]>()
+  /** When people were erased. */
+  const erasures = new Map<string, number>()
   return {
     read: async (name) => secrets.get(name) ?? [],
-    async add(name, sealed, most) {
+    async add(name, sealed, most, made) {
       const all = secrets.get(name) ?? []
+      if (isErasedSince(made, erasures.get(name))) return all
       if (all.length >= most || all.includes(sealed)) return all
       secrets.set(name, [...all, sealed])
       return [...all, sealed]
@@ -25,6 +28,7 @@ export function memoryPeople(): PeopleStore {
     async erase(name) {
       const count = secrets.get(name)?.length ?? 0
       secrets.delete(name)
+      erasures.set(name, Date.now())
       return count
     },
     async *names() {

@@ -70,6 +70,8 @@ export function people(options: PeopleOptions): People {
 interface Secret {
   readonly name: string
   readonly sealed: string
+  /** When it was made, in milliseconds since the epoch. */
+  readonly made: number
 }
 
 class SecretPeople implements People {
@@ -137,8 +139,7 @@ class SecretPeople implements People {
       if (this.#append === undefined) {
         throw new UnavailableError('the secret of a person cannot be read', { cause: error })
       }
-      await this.#append(Buffer.from(JSON.stringify(made)))
-      this.#waiting.push(made)
+      await this.#keep(made, this.#append)
       sealed = made.sealed
     }
     const pseudonym = this.#pseudonym(name, sealed)
@@ -147,7 +148,22 @@ class SecretPeople implements People {
   }
 
   #make(name: string): Secret {
-    return { name, sealed: this.#options.vault.seal(randomBytes(32), contextOf(name)) }
+    return {
+      name,
+      sealed: this.#options.vault.seal(randomBytes(32), contextOf(name)),
+      made: Date.now(),
+    }
+  }
+
+  async #keep(secret: Secret, append: (content: Buffer) => Promise<void>): Promise<void> {
+    // It is waiting from now on, because the spool removes what nobody waits for.
+    this.#waiting.push(secret)
+    try {
+      await append(Buffer.from(JSON.stringify(secret)))
+    } catch (error) {
+      this.#waiting = this.#waiting.filter((other) => other !== secret)
+      throw error
+    }
   }
 
   #pseudonym(name: string, sealed: string): string {
@@ -190,17 +206,19 @@ class SecretPeople implements People {
     }
   }
 
-  async #add({ name, sealed }: Secret): Promise<void> {
+  /** Stores a secret that was made earlier. The person may have been erased since. */
+  async #add({ name, sealed, made }: Secret): Promise<void> {
     await withDeadline(
-      this.#options.store.add(name, sealed, MOST_SECRETS),
+      this.#options.store.add(name, sealed, MOST_SECRETS, made),
       this.#timeout,
       'the store of secrets',
     )
   }
 
   async takeOver(content: Buffer): Promise<void> {
-    const { name, sealed } = JSON.parse(content.toString()) as Partial<Secret>
-    if (typeof name === 'string' && typeof sealed === 'string') await this.#add({ name, sealed })
+    const { name, sealed, made } = JSON.parse(content.toString()) as Partial<Secret>
+    if (typeof name === 'string' && typeof sealed === 'string' && typeof made === 'number')
+      await this.#add({ name, sealed, made })
   }
 
   sealedPlaces(): readonly SealedPlace[] {

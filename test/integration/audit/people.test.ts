@@ -10,7 +10,7 @@ import { auditLog } from '../../../src/audit/log/audit-log.ts'
 import { framesOf } from '../../../src/audit/log/frames-of.ts'
 import { memoryFrames } from '../../../src/audit/log/memory-frames.ts'
 import { memoryPeople } from '../../../src/vault/memory-people.ts'
-import { people, type People } from '../../../src/audit/people/people.ts'
+import { people, type People, type PeopleStore } from '../../../src/audit/people/people.ts'
 import { createSealer } from '../../../src/audit/proof/sealer.ts'
 import { verifyLog } from '../../../src/audit/proof/verify.ts'
 import { createAuditReader } from '../../../src/audit/reading/reader.ts'
@@ -159,6 +159,45 @@ describe('people', () => {
     expect((await reader.query({ person: 'dora', field: 'email' })).events).toHaveLength(1)
   }, 30_000)
 
+  it('that were erased meanwhile get no secret back from the spool of a process that died', async () => {
+    const directory = join(folder, 'erased')
+    const { log, prefix, store } = setUp({ spool: directory })
+    await server.kill()
+    await log.write([read('erna'), read('egon')])
+    await log.close()
+    await restart()
+    const fresh = people({ store: redisPeople(redis, { prefix }), vault, timeout: 2_000 })
+    const [erna, egon] = [pseudonymise('person', 'erna'), pseudonymise('person', 'egon')]
+    await fresh.erase(erna)
+    const onError = (error: unknown): void => {
+      throw error
+    }
+    await new Replay({ directory, store, people: fresh, storeTimeout: 2_000, onError }).all()
+    expect(await fresh.sealedOf(erna)).toEqual([])
+    expect(await fresh.sealedOf(egon)).toHaveLength(1)
+    expect((await redis.keys(`${prefix}person*`)).join()).not.toContain(erna)
+    // Somebody who returns gets a new secret.
+    await fresh.named([read('erna')])
+    expect(await fresh.sealedOf(erna)).toHaveLength(1)
+  }, 30_000)
+
+  it('keep a secret that is waiting for the store in the spool, from the moment it is written there', async () => {
+    const own: People = people({
+      store: { ...memoryPeople(), add: async () => Promise.reject(new UnavailableError('away')) },
+      vault,
+    })
+    const pending: number[] = []
+    let isFull = false
+    own.useSpool(async () => {
+      pending.push(own.pending)
+      if (isFull) throw new UnavailableError('full')
+    })
+    await own.named([read('uta')])
+    isFull = true
+    await expect(own.named([read('ute')])).rejects.toThrow('full')
+    expect([...pending, own.pending]).toEqual([1, 2, 1])
+  })
+
   it('are refused without a spool while their secret can be neither read nor created', async () => {
     const away: People = people({
       store: {
@@ -229,6 +268,25 @@ describe('people', () => {
     const after = await nameNow()
     expect(after).not.toBe(before)
     expect(await nameNow()).toBe(after)
+  })
+})
+
+describe.each([
+  ['memoryPeople', (): PeopleStore => memoryPeople()],
+  ['redisPeople', (): PeopleStore => redisPeople(redis, { prefix: freshPrefix() })],
+])('%s, after an erasure', (_, create) => {
+  it('takes no secret that was made before it, or up to a minute after it, as clocks differ', async () => {
+    const store = create()
+    await store.add('alice', 'first', 1)
+    expect(await store.erase('alice')).toBe(1)
+    const now = Date.now()
+    expect(await store.add('alice', 'older', 64, now - 1_000)).toEqual([])
+    expect(await store.add('alice', 'by another clock', 64, now + 30_000)).toEqual([])
+    expect(await store.read('alice')).toEqual([])
+    expect(await store.add('alice', 'newer', 64, now + 120_000)).toEqual(['newer'])
+    expect(await store.add('alice', 'new', 64)).toEqual(['newer', 'new'])
+    expect(await store.add('alice', 'older', 64, now - 1_000)).toEqual(['newer', 'new'])
+    expect(await store.add('bob', 'older', 64, now - 1_000)).toEqual(['older'])
   })
 })
 

@@ -27,6 +27,7 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   auditLog: keyspace.auditLog,
   cursors: keyspace.cursors,
   person: keyspace.person('P'),
+  personErased: keyspace.personErased('H'),
   personKey: keyspace.personKey('H'),
   record: keyspace.record('B', 'I'),
   recordIds: keyspace.recordIds('B'),
