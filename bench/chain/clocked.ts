@@ -4,9 +4,10 @@
  * processes.
  */
 import express, { type Express, type RequestHandler } from 'express'
+import { least } from './least.ts'
 import { helmet } from './peers.ts'
 import { ANSWER, PATH } from './traffic.ts'
-import { protect, some, UNSIGNED, type Tools } from './variants.ts'
+import { LEAST, protect, some, UNSIGNED, type Tools } from './variants.ts'
 
 /** The header that chooses the middleware. Separate routes would change the signed target. */
 export const CHOICE = 'x-bench-chain'
@@ -29,6 +30,7 @@ export function clockedApp(tools: Tools): Express {
     [HELMET]: [helmet()],
     [FOUR]: some(tools, UNSIGNED),
     [SIX]: [protect(tools) as RequestHandler],
+    [LEAST]: [least()],
   }
   const app = express()
   app.get(PATH, (req, res) => {

@@ -5,7 +5,7 @@ import { CHOICE, FOUR, HELMET, NOTHING, SIX } from './clocked.ts'
 import { warm, withPair, type Pair } from './contest.ts'
 import { figureOf, quantile, type Figure } from './figures.ts'
 import { requests } from './traffic.ts'
-import type { Variant } from './variants.ts'
+import { LEAST, type Variant } from './variants.ts'
 
 export interface Weight {
   /** Memory allocated per request in addition to bare Express, in KiB. */
@@ -114,35 +114,38 @@ export async function attribute(
 }
 
 /** The time of a chain until it calls `next()`, relative to helmet. */
-export type ChainTimes = Readonly<Record<typeof FOUR | typeof SIX, Figure>>
+export type ChainTimes = Readonly<Record<typeof FOUR | typeof SIX | typeof LEAST, Figure>>
 
-const CHAINS = [NOTHING, HELMET, FOUR, SIX] as const
+const SIGNED: ReadonlySet<string> = new Set([SIX, LEAST])
+const CHAINS = [NOTHING, HELMET, FOUR, SIX, LEAST] as const
 
 export async function clock(
   options: ServerOptions,
   lengths: { warmUp: number; rounds: number },
 ): Promise<ChainTimes> {
   const subject = await Subject.start('clocked', options)
-  const ratios: Record<typeof FOUR | typeof SIX, number[]> = { [FOUR]: [], [SIX]: [] }
+  const ratios: Record<keyof ChainTimes, number[]> = { [FOUR]: [], [SIX]: [], [LEAST]: [] }
   try {
     for (let sent = -lengths.warmUp; sent < lengths.rounds * IN_A_ROUND; sent += IN_A_ROUND) {
       const loads = await Promise.all(
-        CHAINS.map((name) => requests(name === SIX ? 'signed' : 'page', IN_A_ROUND / 2, { [CHOICE]: name })),
+        CHAINS.map((name) =>
+          requests(SIGNED.has(name) ? 'signed' : 'page', IN_A_ROUND / 2, { [CHOICE]: name }),
+        ),
       )
       // The chains take turns.
       const mixed = Array.from(
-        { length: IN_A_ROUND * 2 },
-        (_, index) => loads[index % 4]?.[index >> 2] as Buffer,
+        { length: (IN_A_ROUND / 2) * loads.length },
+        (_, index) => loads[index % loads.length]?.[Math.floor(index / loads.length)] as Buffer,
       )
       await subject.send(mixed, { status: 200 })
       const times = await subject.ask('times')
       if (sent < 0) continue
       const nothing = quantile(times[NOTHING] ?? [], 0.5)
       const taken = (name: string): number => quantile(times[name] ?? [], 0.5) - nothing
-      for (const name of [FOUR, SIX] as const) ratios[name].push(taken(name) / taken(HELMET))
+      for (const name of [FOUR, SIX, LEAST] as const) ratios[name].push(taken(name) / taken(HELMET))
     }
   } finally {
     await subject.stop()
   }
-  return { [FOUR]: figureOf(ratios[FOUR]), [SIX]: figureOf(ratios[SIX]) }
+  return { [FOUR]: figureOf(ratios[FOUR]), [SIX]: figureOf(ratios[SIX]), [LEAST]: figureOf(ratios[LEAST]) }
 }

@@ -8,6 +8,7 @@ import type * as Portcullis from 'portcullis'
 import type { ProtectOptions, RequestHandler as Guard } from 'portcullis'
 import type { AuditEvent, AuditLog, AuditLogOptions } from 'portcullis/audit'
 import type { serialiseEvent } from 'portcullis/audit'
+import { least, leastRefusal } from './least.ts'
 import { addresses, glued, helmet, logger, pages } from './peers.ts'
 import { ANSWER, FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
 
@@ -99,18 +100,23 @@ function inFront(app: Express, tools: Tools, ranges?: readonly string[]): Server
 const refusal = (status: number, code: string): Expected => ({ status, text: `"code":"${code}"` })
 const BY_GLUE: Expected = { status: 403, text: '{"error":"address"}' }
 
+const UNSIGNED_REFUSAL = refusal(401, 'SIGNATURE_REQUIRED')
+
 const refusals: readonly (readonly [
   what: string,
   kind: Kind,
   expects: Expected,
   ranges?: readonly string[],
 ])[] = [
-  ['unsigned', 'unsigned', refusal(401, 'SIGNATURE_REQUIRED')],
+  ['unsigned', 'unsigned', UNSIGNED_REFUSAL],
   ['wrong address', 'signed', refusal(403, 'ADDRESS_NOT_ALLOWED'), FOREIGN_RANGES],
   ['wrong origin', 'foreignOrigin', refusal(403, 'ORIGIN_NOT_ALLOWED')],
   ['wrong return URL', 'foreignReturnUrl', refusal(400, 'RETURN_URL_NOT_ALLOWED')],
   ['unknown app', 'unknownApp', refusal(401, 'SIGNATURE_INVALID')],
 ]
+
+/** What a signed and audited answer needs at least, without the guards. */
+export const LEAST = 'the least for six'
 
 /** Bare Express, with which each variant is compared. */
 export const BASE = 'bare Express'
@@ -147,6 +153,14 @@ export const variants: readonly Variant[] = [
   // The cost of any middleware: one more layer of the router, and one that also sets a property on the request.
   { name: 'empty middleware', kind: 'signed', expects: PASSES, mount: () => pass },
   { name: 'a property on `req`', kind: 'signed', expects: PASSES, mount: () => mark },
+  { name: LEAST, kind: 'signed', expects: PASSES, mount: least },
+  { name: 'the least refusal', kind: 'unsigned', expects: UNSIGNED_REFUSAL, mount: () => leastRefusal },
+  {
+    name: 'the least refusal in front',
+    kind: 'unsigned',
+    expects: UNSIGNED_REFUSAL,
+    serve: () => createServer(leastRefusal),
+  },
   { name: 'helmet', kind: 'page', expects: PASSES, mount: () => helmet() },
   { name: 'cors', kind: 'page', expects: PASSES, mount: pages },
   { name: 'express-ipfilter', kind: 'page', expects: PASSES, mount: () => addresses() },
