@@ -2,7 +2,9 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { UnavailableError } from '../../../src/errors.ts'
 import { compiled } from '../compiled.ts'
+import type { RedisServer } from '../redis.ts'
 import { redisPersonKeys } from '../../../src/redis/index.ts'
 import {
   createFieldVault,
@@ -28,6 +30,12 @@ export interface RotationTask {
 export interface RotationTotals {
   people: number
   kills: number
+  /** How often Redis was killed. */
+  serverKills: number
+  /** The number of calls that failed because Redis was away. */
+  away: number
+  /** People whose erasure failed for that reason. They may or may not be erased. */
+  unsure: number
   /** The number of people added and erased during the rotation. */
   came: number
   erased: number
@@ -67,6 +75,9 @@ function fieldsOf(redis: Redis, prefix: string, vault: Vault): FieldVault {
   })
 }
 
+/** In milliseconds. */
+const LONGEST_OUTAGE = 300
+
 const valueOf = (person: string): string => `${person}@example.org`
 
 /** Reseals until everything is done, in the process that is killed repeatedly. */
@@ -92,16 +103,22 @@ export async function rotate(
     readonly random: () => number
     /** The longest time until a kill, in milliseconds. */
     readonly patience: number
+    /** If given, every second turn also kills this server, which must write every change to disk. */
+    readonly server?: Pick<RedisServer, 'kill' | 'restart'>
   },
 ): Promise<RotationTotals> {
-  const { people, kills, random } = options
-  const redis = new Redis(task.url, { disconnectTimeout: 50 })
+  const { people, kills, random, server } = options
+  const redis = new Redis(task.url, { disconnectTimeout: 50, retryStrategy: () => 30 })
+  redis.on('error', () => undefined)
   try {
     const vaults = vaultsOf(task.keys)
     const sealed = await makePeople(fieldsOf(redis, task.prefix, vaults.before), people)
     const totals: RotationTotals = {
       people,
       kills: 0,
+      serverKills: 0,
+      away: 0,
+      unsure: 0,
       came: 0,
       erased: 0,
       read: 0,
@@ -113,10 +130,16 @@ export async function rotate(
     }
     const gone = new Map<string, string>()
     const load = runLoad(fieldsOf(redis, task.prefix, vaults.both), { sealed, gone, totals, random })
-    while (totals.kills < kills) {
+    for (let turn = 0; totals.kills < kills; turn += 1) {
       const worker = startWorker(task)
       const ended = once(worker, 'exit')
       await sleep(random() * options.patience)
+      if (server !== undefined && turn % 2 === 1) {
+        totals.serverKills += 1
+        await server.kill()
+        await sleep(random() * LONGEST_OUTAGE)
+        await server.restart()
+      }
       if (worker.exitCode === null && worker.kill('SIGKILL')) totals.kills += 1
       await ended
     }
@@ -160,26 +183,50 @@ function runLoad(
   const { sealed, gone, totals, random } = state
   const first = sealed.size
   let running = true
+  let made = 0
+  /** The result, or `away` if Redis is away. */
+  const unlessAway = async <T>(call: Promise<T>): Promise<T | 'away'> => {
+    try {
+      return await call
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error
+      totals.away += 1
+      return 'away'
+    }
+  }
+  const add = async (): Promise<void> => {
+    const came = `p${first + made}`
+    made += 1
+    const text = await unlessAway(fields.seal(came, 'email', valueOf(came)))
+    if (text === 'away') return
+    sealed.set(came, text)
+    totals.came += 1
+  }
+  const erase = async (): Promise<void> => {
+    const erased = `p${Math.floor(random() * first)}`
+    const text = sealed.get(erased)
+    if (text === undefined) return
+    sealed.delete(erased)
+    if ((await unlessAway(fields.erase(erased))) === 'away') {
+      totals.unsure += 1
+      return
+    }
+    gone.set(erased, text)
+    totals.erased += 1
+  }
+  const read = async (): Promise<void> => {
+    const person = `p${Math.floor(random() * first)}`
+    const kept = sealed.get(person)
+    if (kept === undefined) return
+    totals.read += 1
+    const opened = await unlessAway(fields.open(person, 'email', kept)).catch(() => undefined)
+    if (opened !== 'away' && opened !== valueOf(person)) totals.failed += 1
+  }
   const work = async (): Promise<void> => {
     while (running) {
-      const came = `p${first + totals.came}`
-      totals.came += 1
-      sealed.set(came, await fields.seal(came, 'email', valueOf(came)))
-      const erased = `p${Math.floor(random() * first)}`
-      const text = sealed.get(erased)
-      if (text !== undefined && totals.came % 3 === 0) {
-        await fields.erase(erased)
-        sealed.delete(erased)
-        gone.set(erased, text)
-        totals.erased += 1
-      }
-      const read = `p${Math.floor(random() * first)}`
-      const kept = sealed.get(read)
-      if (kept !== undefined) {
-        totals.read += 1
-        const opened = await fields.open(read, 'email', kept).catch(() => undefined)
-        if (opened !== valueOf(read)) totals.failed += 1
-      }
+      await add()
+      if (made % 3 === 0) await erase()
+      await read()
       await sleep(5)
     }
   }
