@@ -22,6 +22,10 @@ export interface Project {
   readonly applications: readonly string[]
   /** Where guards and other middleware are mounted, file by file, in order. */
   readonly mounts: readonly Mount[]
+  /** Where each of these is first called or, for an option, given. */
+  readonly uses: ReadonlyMap<string, Place>
+  /** Where the value of a secret is written into the code. The text is its name. */
+  readonly secrets: readonly Place[]
 }
 
 /** A call of `use`, `get` and so on that mounts guards, or something that conflicts with them. */
@@ -54,6 +58,13 @@ const MOUNTED =
   /\b(auditAccess|regionPin|ipWhitelist|domainProtect|bodyParsers|serverOnly|returnUrlGuard|protect)\s*\(/g
 
 const OTHERS = /\b(cors|(?:express|bodyParser)\.(?:json|urlencoded|text|raw))\s*\(/g
+
+const USED = /\b(auditLog|createSealer|regionPin|regionalStore|protect)\s*\(|\b(jurisdictions)\s*:/g
+
+/** A name with a value of at least 40 characters of base64 or hexadecimal, which is the least that a secret of 32 bytes has. */
+const SECRET =
+  /(\w*(?:secret|key|password|token))['"]?\s*[:=]\s*(?:Buffer\.from\(\s*)?(['"`])([\w+/-]{40,}={0,2})\2/gi
+const PRIVATE_KEY = /-----BEGIN (?:\w+ )?(PRIVATE KEY)-----/g
 
 interface Manifest {
   readonly name?: unknown
@@ -90,7 +101,35 @@ export async function inspectProject(folder: string): Promise<Project | undefine
     ),
     applications: sources.filter(({ text }) => /\bexpress\(\)/.test(text)).map(({ file }) => file),
     mounts: sources.flatMap(({ file, text }) => mountsIn(file, text)),
+    // The first place of each, because a map keeps the last one.
+    uses: new Map(
+      sources
+        .flatMap(({ file, text }) => usesIn(file, text))
+        .toReversed()
+        .map((place) => [place.text, place]),
+    ),
+    secrets: sources.flatMap(({ file, text }) => secretsIn(file, text)),
   }
+}
+
+function usesIn(file: string, text: string): Place[] {
+  return [...text.matchAll(USED)]
+    .filter(({ index }) => !isComment(text, index))
+    .map(({ 1: call, 2: option, index }) => ({
+      file,
+      line: lineAt(text, index),
+      text: call ?? option ?? '',
+    }))
+}
+
+function secretsIn(file: string, text: string): Place[] {
+  // Random values have letters and digits. A public key may be in the code.
+  const values = [...text.matchAll(SECRET)].filter(
+    ([, name = '', , value = '']) => !/public/i.test(name) && /\d/.test(value) && /[a-z]/i.test(value),
+  )
+  return [...values, ...text.matchAll(PRIVATE_KEY)]
+    .filter(({ index }) => !isComment(text, index))
+    .map(({ 1: name = '', index }) => ({ file, line: lineAt(text, index), text: name }))
 }
 
 /** The part of a line before the last bracket, without a comment at the end. */

@@ -1,4 +1,6 @@
 import { resolve } from 'node:path'
+import { UK_ADEQUACY } from '../../jurisdiction/countries.ts'
+import { endOf } from '../../jurisdiction/day.ts'
 import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
 import { textOf, type Invocation } from '../command.ts'
 import { counted } from '../output.ts'
@@ -12,13 +14,18 @@ export async function projectChecks({ values, directory }: Invocation): Promise<
     const finding = skip(
       `there is no package.json ${folder === undefined ? 'here; give `--project`' : `in ${folder}`}`,
     )
-    return ['express', 'proxy', 'guard-order'].map((id) => ({ id, ...finding }))
+    return Object.keys(JUDGES).map((id) => ({ id, ...finding }))
   }
-  return [
-    { id: 'express', ...judgeExpress(project) },
-    { id: 'proxy', ...judgeProxy(project) },
-    { id: 'guard-order', ...judgeOrder(project) },
-  ]
+  return Object.entries(JUDGES).map(([id, judge]) => ({ id, ...judge(project) }))
+}
+
+const JUDGES: Readonly<Record<string, (project: Project) => Finding>> = {
+  express: judgeExpress,
+  proxy: judgeProxy,
+  'guard-order': judgeOrder,
+  secrets: judgeSecrets,
+  checkpoints: judgeCheckpoints,
+  adequacy: judgeAdequacy,
 }
 
 function judgeExpress({ express }: Project): Finding {
@@ -143,4 +150,47 @@ function judgeCors(calls: readonly Mount[]): Finding | undefined {
     'remove `cors()` from the routes that the guards protect: `domainProtect` does its work',
     'docs/placement.md',
   )
+}
+
+function judgeSecrets({ secrets }: Project): Finding {
+  const [first, ...others] = secrets
+  if (first === undefined) return pass('the sources contain no value of a secret that could be recognised')
+  const more =
+    others.length === 0 ? '' : `, and there ${others.length === 1 ? 'is' : 'are'} ${others.length} more`
+  return fail(
+    `${first.file}:${first.line} contains the value of \`${first.text}\`${more}`,
+    'replace the secret by a new one, and read it from the environment or from a file',
+  )
+}
+
+function judgeCheckpoints({ uses }: Project): Finding {
+  const log = uses.get('auditLog')
+  if (log === undefined) return skip('the sources do not create an audit log with `auditLog()`')
+  const sealer = uses.get('createSealer')
+  if (sealer !== undefined) return pass(`${sealer.file}:${sealer.line} publishes signed checkpoints`)
+  return warn(
+    `${log.file}:${log.line} creates an audit log, and nothing publishes checkpoints of it: someone who controls Redis can cut it off or replace it unnoticed`,
+    'run `createSealer()` here or in another process, and publish its checkpoints outside of Redis',
+    'docs/audit.md',
+  )
+}
+
+/** How early the end of an adequacy decision is reported, in days. */
+const AHEAD = 180
+
+function judgeAdequacy({ uses }: Project): Finding {
+  const docs = 'docs/regions.md'
+  const place = ['regionPin', 'regionalStore', 'protect'].flatMap((name) => uses.get(name) ?? [])[0]
+  if (place === undefined) return skip('the sources use no regions')
+  const own = uses.get('jurisdictions')
+  if (own !== undefined)
+    return skip(`${own.file}:${own.line} has jurisdictions of its own; only the default ones are checked`)
+  const { until } = UK_ADEQUACY
+  const days = Math.ceil(((endOf(until) ?? 0) - Date.now()) / 86_400_000)
+  const fix = 'set `jurisdictions` with the locations that may serve Europe from then on'
+  if (days <= 0)
+    return fail(`London may no longer serve Europe: its adequacy decision ended on ${until}`, fix, docs)
+  if (days <= AHEAD)
+    return warn(`London may serve Europe only until ${until}, ${counted(days, 'more day')}`, fix, docs)
+  return pass(`London may serve Europe until ${until}`)
 }
