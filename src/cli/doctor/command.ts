@@ -3,7 +3,8 @@ import { JSON_OPTION, STORE_OPTIONS } from '../option-rows.ts'
 
 export const DOCTOR_COMMAND: CommandRow = {
   name: 'doctor',
-  summary: 'checks a setup: HTTPS, clock, proxies, order of guards, secrets in the code, store, Redis permissions',
+  summary:
+    'checks a setup: HTTPS, clock, proxies, order of guards, secrets in the code, store, Redis permissions',
   about:
     'Each check passes, warns, fails, or is skipped for a stated reason. The report contains no secrets and no policies, so you can send it to others.',
   options: {
