@@ -1,6 +1,6 @@
 /**
- * All assigned ISO 3166-1 alpha-2 codes, and XK (Kosovo), which is user-assigned but widely used. A test compares them with
- * CLDR.
+ * All assigned ISO 3166-1 alpha-2 codes, and XK (Kosovo), which is user-assigned but widely used. Tests compare them with
+ * CLDR and with two lists from npm.
  */
 export const COUNTRIES: ReadonlySet<string> = new Set(
   (

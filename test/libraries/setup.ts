@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { announce, repository, run } from '../support/commands.ts'
 
@@ -7,7 +7,14 @@ export const folder: string = join(repository, 'test', 'libraries')
 /** Installs the packages in the lock file of this folder and generates the Prisma client, if they are missing. */
 export default async function setup(): Promise<void> {
   const modules = join(folder, 'node_modules')
-  if (!existsSync(join(modules, '.package-lock.json'))) {
+  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>
+  }
+  // Also after a pull that adds one.
+  const isWhole = ['.package-lock.json', ...Object.keys(dependencies)].every((name) =>
+    existsSync(join(modules, name)),
+  )
+  if (!isWhole) {
     announce('the libraries for the tests are not here: trying npm ci in test/libraries')
     await must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
   }
