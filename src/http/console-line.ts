@@ -38,7 +38,7 @@ export interface RefusalLine {
 /**
  * Receives refusals, including those that `report` mode lets pass. It is a function that receives the line with its parts, or an
  * object with a method `warn` that receives the message, such as `console` or a pino or winston logger. Each reason is logged
- * once a minute, and at most five reasons of a kind (app, guard, mode and code).
+ * once a minute, and at most twenty reasons of a kind (app, guard, mode and code).
  *
  * Default: the console, or no logger if NODE_ENV is `production` or `test`. A logger that you pass is also called in production,
  * without the reason and the entry. A logger that fails does not change the response.

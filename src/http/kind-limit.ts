@@ -5,7 +5,7 @@ const SPAN = 60_000
 /** The most kinds that are logged and remembered within that time. This bounds the log and the memory, whatever callers send. */
 const MOST_KINDS = 100
 /** The most different texts of one kind that are logged within that time, and the most that are built for comparison. */
-const MOST_TEXTS = 5
+const MOST_TEXTS = 20
 const MOST_MADE = 50
 
 interface Kind {

@@ -18,7 +18,7 @@ describe('the limit of one line per kind and minute', () => {
     expect(limit.admit('a')).toBeUndefined()
   })
 
-  it('prints five texts of a kind per minute, and creates no more then, or after fifty', () => {
+  it('prints twenty texts of a kind per minute, and creates no more then, or after fifty', () => {
     let now = 0
     let asked = 0
     const limit = new KindLimit(() => now)
@@ -27,13 +27,14 @@ describe('the limit of one line per kind and minute', () => {
         asked += 1
         return text
       })
-    const told = [...'abacdefg'].map((text) => admit(text)?.isLast)
-    expect(told).toEqual([false, false, undefined, false, false, true, undefined, undefined])
-    expect(asked).toBe(6)
+    const told = [...'abacdefghijklmnopqrstuv'].map((text) => admit(text)?.isLast)
+    const others = Array.from({ length: 17 }, () => false)
+    expect(told).toEqual([false, false, undefined, ...others, true, undefined, undefined])
+    expect(asked).toBe(21)
     now = MINUTE
     expect(admit('a')).toEqual({ ofKind: 2, ofOthers: 0, isLast: false })
     for (let count = 0; count < 100; count += 1) expect(admit('a')).toBeUndefined()
-    expect(asked).toBe(56)
+    expect(asked).toBe(71)
     expect(admit('b')).toBeUndefined()
   })
 
