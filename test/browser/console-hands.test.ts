@@ -98,7 +98,7 @@ describe('a double click', () => {
     await end()
   })
 
-  it('discards a draft once, and keeps an expectation once', async () => {
+  it('discards a draft once, keeps an expectation once, and restores discarded edits', async () => {
     await open('apps/shop/try')
     await button('Check this request').click()
     await page.getByLabel('Why this request must').fill('nobody from nowhere')
@@ -111,6 +111,11 @@ describe('a double click', () => {
     await says('Draft discarded.')
     await page.waitForTimeout(300)
     expect(await page.getByText('Draft discarded.').count()).toBe(1)
+    await button('Undo').click()
+    await says('The edits are back in the draft.')
+    await says('1 change in 1 section')
+    const { body: again } = await (await server.signIn()).ask('GET', 'apps/shop')
+    expect(again.draft.policy).toEqual(body.draft.policy)
     await end()
   })
 })

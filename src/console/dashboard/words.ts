@@ -141,9 +141,9 @@ export function timeOf(at: string): string {
 
 let clocks: Intl.DateTimeFormat | undefined
 
-/** `10:26:05 PM` within the last day, otherwise as `timeOf`. */
+/** `10:26:05 PM` today, otherwise as `timeOf`. */
 export function clockOf(at: string): string {
-  if (!(Date.now() - Date.parse(at) < 86_400_000)) return timeOf(at)
+  if (new Date(at).toDateString() !== new Date().toDateString()) return timeOf(at)
   clocks ??= new Intl.DateTimeFormat('en', { timeStyle: 'medium' })
   return clocks.format(new Date(at))
 }

@@ -1,8 +1,9 @@
 import type { JSX } from 'preact'
-import type { AppView } from '../../contract.ts'
+import type { AppView, DraftView } from '../../contract.ts'
+import { editsBetween, withEdits } from '../../draft-edits.ts'
 import { appPath, ask } from '../api.ts'
-import { message, tell, tellRefusal } from '../message.ts'
-import { editConflict, isDeciding, reload, saving, showApp } from '../open-app.ts'
+import { message, tell, tellRefusal, type Message } from '../message.ts'
+import { edit, editConflict, isDeciding, reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count, scoreWords } from '../words.ts'
 import { undo, undoable } from './undo.ts'
@@ -18,7 +19,7 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
         body: { version: draft?.version },
       })
       await showApp(view)
-      tell('Draft discarded.')
+      tell('Draft discarded.', draft && undoOf(app, draft))
       goTo('apps', app.appId, 'keys')
     } catch (error) {
       tellRefusal(error)
@@ -66,6 +67,16 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
       </div>
     </section>
   )
+}
+
+/** Makes the discarded edits again. Those of a stale draft would also revert what somebody has published since. */
+function undoOf({ appId, policy }: AppView, { policy: discarded, stale }: DraftView): Message['action'] {
+  if (stale) return undefined
+  const edits = editsBetween(policy, discarded)
+  const run = async (): Promise<void> => {
+    if (await edit((now) => withEdits(now, edits))) tell('The edits are back in the draft.')
+  }
+  return { label: 'Undo', appId, run: () => void run() }
 }
 
 function saying({ draft, score, highestScore }: AppView): string {

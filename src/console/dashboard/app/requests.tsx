@@ -204,13 +204,17 @@ function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
   )
 }
 
+/** Says that the guard only reports: the request passed it. */
+const NOT_ENFORCED = ' in report mode'
+
 /** Equal refusals as one line, so that an attack does not fill the list. */
 function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null {
-  const reasons = new Map<string, { guard: string; code: string; detail: string; number: number }>()
+  type Reason = Pick<RequestRow['refusals'][number], 'guard' | 'mode' | 'code' | 'detail'>
+  const reasons = new Map<string, Reason & { number: number }>()
   for (const { refusals } of rows) {
-    for (const { guard, code, detail } of refusals) {
-      const key = `${guard} ${code} ${detail}`
-      const known = reasons.get(key) ?? { guard, code, detail, number: 0 }
+    for (const { guard, mode, code, detail } of refusals) {
+      const key = `${guard} ${mode} ${code} ${detail}`
+      const known = reasons.get(key) ?? { guard, mode, code, detail, number: 0 }
       reasons.set(key, { ...known, number: known.number + 1 })
     }
   }
@@ -221,10 +225,13 @@ function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null 
       <h3>Reasons for refusal</h3>
       <p class="quiet">In the newest {count(rows.length, 'request')}.</p>
       <ul class="reasons">
-        {sorted.map(({ guard, code, detail, number }) => (
-          <li key={`${guard} ${code} ${detail}`}>
-            <span class="badge danger first">{number.toLocaleString('en')} ×</span> {titleOf(guard)}:{' '}
-            <Prose text={detail} /> <code class="quiet">{code}</code>
+        {sorted.map(({ guard, mode, code, detail, number }) => (
+          <li key={`${guard} ${mode} ${code} ${detail}`}>
+            <span class={`badge first ${mode === 'enforce' ? 'danger' : 'fair'}`}>
+              {number.toLocaleString('en')} ×
+            </span>{' '}
+            {titleOf(guard)}: <Prose text={detail} /> <code class="quiet">{code}</code>
+            {mode === 'enforce' ? '' : NOT_ENFORCED}
           </li>
         ))}
       </ul>
@@ -260,10 +267,11 @@ function Table({ rows }: { rows: readonly RequestRow[] }): JSX.Element {
                 >
                   {outcome} {status}
                 </span>
-                {refusals.map(({ guard, code }) => (
-                  <code key={guard} class="block">
-                    {code}
-                  </code>
+                {refusals.map(({ guard, mode, code }) => (
+                  <span key={guard} class="block">
+                    <code>{code}</code>
+                    {mode === 'enforce' ? '' : NOT_ENFORCED}
+                  </span>
                 ))}
               </td>
             </tr>
