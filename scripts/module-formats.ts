@@ -79,6 +79,18 @@ export async function withLines(text: string): Promise<string> {
   return lines.join('\n')
 }
 
+/** Statements in as few lines as possible that are not long. */
+function inLines(statements: readonly string[]): string {
+  let length = 0
+  return statements
+    .map((statement) => {
+      const breaks = length > 0 && length + statement.length > LONG
+      length = (breaks ? 0 : length) + statement.length
+      return breaks ? `\n${statement}` : statement
+    })
+    .join('')
+}
+
 /** The bytes after which a new line changes nothing: `,` `;` and `{`. */
 const AFTER: ReadonlySet<number | undefined> = new Set([44, 59, 123])
 
@@ -129,8 +141,8 @@ export async function inBothFormats(source: string): Promise<Formats> {
   const outside = exported.map(({ name, local }) => ({ name: local, local: name }))
   return {
     names: exported.map(({ name }) => name),
-    esm: `${shebang}${all.map(({ esm }) => esm).join('')}\n${inside}\nexport{${list(outside, ' as ')}};\n`,
-    cjs: `${shebang}"use strict";${all.map(({ cjs }) => cjs).join('')}\n${inside.replaceAll(
+    esm: `${shebang}${inLines(all.map(({ esm }) => esm))}\n${inside}\nexport{${list(outside, ' as ')}};\n`,
+    cjs: `${shebang}"use strict";${inLines(all.map(({ cjs }) => cjs))}\n${inside.replaceAll(
       /\bimport\(("[^"]+")\)/g,
       'Promise.resolve().then(()=>require($1))',
     )}\nmodule.exports={${list(exported, ':')}};Object.defineProperty(module.exports,"__esModule",{value:!0});\n`,

@@ -63,7 +63,7 @@ const USED = /\b(auditLog|createSealer|regionPin|regionalStore|protect)\s*\(|\b(
 
 /** A name with a value of at least 40 characters of base64 or hexadecimal, which is the least that a secret of 32 bytes has. */
 const SECRET =
-  /(\w*(?:secret|key|password|token))['"]?\s*[:=]\s*(?:Buffer\.from\(\s*)?(['"`])([\w+/-]{40,}={0,2})\2/gi
+  /\b(\w{0,60}(?:secret|key|password|token))['"]?\s{0,9}[:=]\s{0,9}(?:Buffer\.from\(\s{0,9})?['"`]([\w+/-]{40,400}={0,2})['"`]/gi
 const PRIVATE_KEY = /-----BEGIN (?:\w+ )?(PRIVATE KEY)-----/g
 
 interface Manifest {
@@ -125,7 +125,7 @@ function usesIn(file: string, text: string): Place[] {
 function secretsIn(file: string, text: string): Place[] {
   // Random values have letters and digits. A public key may be in the code.
   const values = [...text.matchAll(SECRET)].filter(
-    ([, name = '', , value = '']) => !/public/i.test(name) && /\d/.test(value) && /[a-z]/i.test(value),
+    ([, name = '', value = '']) => !/public/i.test(name) && /\d/.test(value) && /[a-z]/i.test(value),
   )
   return [...values, ...text.matchAll(PRIVATE_KEY)]
     .filter(({ index }) => !isComment(text, index))

@@ -407,6 +407,100 @@ describe('a held HTTP/2 response', () => {
     }
   })
 
+  /** Answers the questions of the gate one after another; the last answer is repeated. */
+  const answering = (...answers: (() => void | Promise<void>)[]): GateKeeper => {
+    let asked = 0
+    return {
+      ...later,
+      before: () => {
+        const answer = answers[Math.min(asked, answers.length - 1)]
+        asked += 1
+        return answer?.()
+      },
+    }
+  }
+  const atOnce = (): void => undefined
+  const soon = async (): Promise<void> => sleep(20)
+  const never = async (): Promise<void> => Promise.reject(new Error('no'))
+
+  it('holds early hints, the head and the data in their order, and asks for each', async () => {
+    const hints = { link: '</a>; rel=preload' }
+    const use: Handler = (res) => {
+      res.writeEarlyHints(hints)
+      res.writeHead(201)
+      res.end('secret')
+    }
+    expect(await bench.call(use, { keeper: answering(soon, atOnce) })).toMatchObject({
+      info: [103],
+      status: 201,
+      body: 'secret',
+      code: constants.NGHTTP2_NO_ERROR,
+    })
+    const withoutData = await bench.call(use, { keeper: answering(soon, atOnce, never) })
+    expect(withoutData).toMatchObject({ info: [103], body: '' })
+    const withoutHints = await bench.call(use, { keeper: answering(never) })
+    expect(withoutHints).toMatchObject({ info: [], ...REFUSED })
+    // The head waits, and the data must not overtake it.
+    const overtaking = await bench.call((res) => res.writeHead(201).end('data'), {
+      keeper: answering(soon, atOnce),
+    })
+    expect(overtaking).toMatchObject({ status: 201, body: 'data', code: constants.NGHTTP2_NO_ERROR })
+  })
+
+  it('holds trailers, which may be made of data that was read after the end', async () => {
+    let agree: () => Promise<void> = soon
+    const use: Handler = (res) => {
+      res.addTrailers({ 'x-name': 'secret' })
+      res.stream.prependListener('wantTrailers', () => (agree = never))
+      res.end('data')
+    }
+    const got = await bench.call(use, { keeper: { ...later, before: async () => agree() } })
+    expect([got.status, got.body, got.trailers]).toEqual([200, 'data', undefined])
+    expect(got.code).toBe(constants.NGHTTP2_INTERNAL_ERROR)
+  })
+
+  it('takes nothing more after it was refused', async () => {
+    const told: unknown[] = []
+    const use: Handler = async (res) => {
+      const note = (error?: Error | null): void => void told.push(error?.message)
+      res.write('secret', note)
+      // The refusal is sent in one of these turns, and the stream is destroyed in another.
+      for (let turn = 0; turn < 200 && !res.stream.destroyed; turn += 1) {
+        // oxlint-disable-next-line no-underscore-dangle -- the method under test; `write` would only buffer
+        res.stream._write('more', 'utf8', note)
+        await (turn % 2 === 0 ? tick() : Promise.resolve())
+        if (told.length === 0) await sleep(1)
+      }
+    }
+    const refuseOnce = answering(async () => sleep(2).then(never), atOnce)
+    expect(await bench.call(use, { keeper: refuseOnce })).toMatchObject({
+      ...REFUSED,
+      code: constants.NGHTTP2_NO_ERROR,
+    })
+    expect(told.length).toBeGreaterThan(1)
+    expect(new Set(told)).toEqual(new Set(['the response was not sent']))
+  })
+
+  it('counts as sent only if it was neither cut by its handler nor reset by its caller', async () => {
+    const isWhole = async (handler: Handler): Promise<unknown> => {
+      let whole: unknown
+      await bench.call((res, req) => {
+        const held = gateResponse(res as unknown as GuardResponse, answering(atOnce))
+        res.once('close', () => (whole = held.wholeAnswerLeft))
+        return handler(res, req)
+      })
+      for (let tries = 0; whole === undefined && tries < 200; tries += 1) await sleep(5)
+      return whole
+    }
+    expect(await isWhole((res) => res.end('all'))).toBe(true)
+    const cut = async (res: Res): Promise<void> => {
+      res.write('half')
+      await sleep(10)
+      res.stream.close(constants.NGHTTP2_CANCEL)
+    }
+    expect(await isWhole(cut)).toBe(false)
+  })
+
   it('is dropped if its caller cancels or disconnects, and its callbacks are called', async () => {
     const called: unknown[] = []
     const closed: Promise<unknown>[] = []
