@@ -456,7 +456,9 @@ describe('content without bytes', () => {
         'transfer-encoding: chunked',
       ]
       const caller = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
+      const received = once(server, 'request')
       caller.write(`${head.join('\r\n')}\r\n\r\n`)
+      await received
       setTimeout(() => caller.destroy(), 50)
       while (decisions.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     })

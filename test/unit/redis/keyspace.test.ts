@@ -50,6 +50,7 @@ function filledIn(name: string): string {
     'hash of the nonce': 'H',
     'pseudonym of a person': 'P',
     'hash of a person': 'H',
+    'hash of the pseudonym': 'H',
     bucket: 'B',
     'person id': 'I',
     location: 'L',

@@ -135,14 +135,20 @@ describe('the client address from Express', () => {
     ])
   })
 
+  const ofApp = (app: express.Express): object => app.request
+  const ofAll = (app: express.Express): object => Object.getPrototypeOf(app.request) as object
+  const getter = { configurable: true, get: () => '203.0.113.9' }
+  const constant = { configurable: true, value: '203.0.113.9' }
   it.each([
-    ['the application', (app: express.Express) => app.request],
-    ['all applications', (app: express.Express) => Object.getPrototypeOf(app.request) as object],
-  ])('is `req.ip` if a program has redefined it for %s', (_whose, prototypeOf) => {
+    ['the application', ofApp, getter],
+    ['all applications', ofAll, getter],
+    ['the application, as a value', ofApp, constant],
+    ['all applications, as a value', ofAll, constant],
+  ])('is `req.ip` if a program has redefined it for %s', (_whose, prototypeOf, ip) => {
     const app = express()
     const prototype = prototypeOf(app)
     const before = Object.getOwnPropertyDescriptor(prototype, 'ip')
-    Object.defineProperty(prototype, 'ip', { configurable: true, get: () => '203.0.113.9' })
+    Object.defineProperty(prototype, 'ip', ip)
     try {
       expect(expressFacts(app).address(undefined)?.address.text).toBe('203.0.113.9')
     } finally {

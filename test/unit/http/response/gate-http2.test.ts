@@ -459,6 +459,32 @@ describe('a held HTTP/2 response', () => {
     expect(got.code).toBe(constants.NGHTTP2_INTERNAL_ERROR)
   })
 
+  it('is held if several parts are sent in one call', async () => {
+    const use: Handler = (res) => {
+      res.stream.cork()
+      res.stream.write('one ')
+      res.stream.write('two ')
+      res.stream.uncork()
+      res.end('three')
+    }
+    expect(await bench.call(use, { keeper: refusing })).toMatchObject(REFUSED)
+    expect(await bench.call(use, { keeper: later })).toMatchObject({ status: 200, body: 'one two three' })
+  })
+
+  it('has one layer over its stream, which all streams share, however many gates it has', async () => {
+    const prototypes = new Set<unknown>()
+    const use: Handler = (res) => {
+      gate(res, later)
+      prototypes.add(Object.getPrototypeOf(res.stream))
+      prototypes.add(Object.getPrototypeOf(res.stream))
+      res.end('ok')
+    }
+    for (let count = 0; count < 3; count += 1) {
+      expect(await bench.call(use, { keeper: later })).toMatchObject({ status: 200, body: 'ok' })
+    }
+    expect(prototypes.size).toBe(1)
+  })
+
   it('takes nothing more after it was refused', async () => {
     const told: unknown[] = []
     const use: Handler = async (res) => {
