@@ -466,6 +466,24 @@ describe('the app id', () => {
   })
 })
 
+describe('a request that changes while a chain waits', () => {
+  it('is judged as handlers will see it', async () => {
+    const verify = async (method: string): Promise<number> => {
+      const appId: ProtectOptions['appId'] = async (req) => {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        req.method = method
+        return APP
+      }
+      const guard = serverOnly({ policies: policiesOf(), nonces: memoryNonces(), appId })
+      const headers = { 'x-wanted': 'DELETE' }
+      return listening(appOf(guard, done), async (origin) => (await send(`${origin}/`, { headers })).status)
+    }
+    expect(await verify('GET')).toBe(200)
+    // The signature does not cover the header that changes the method.
+    expect(await verify('DELETE')).toBe(401)
+  })
+})
+
 describe('a country in the body', () => {
   it('is read after the body, and before the signature is verified', async () => {
     const handler = protecting({ country: { body: 'country' } })
