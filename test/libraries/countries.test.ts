@@ -1,7 +1,15 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { countries } from 'countries-list'
-import iso from 'i18n-iso-countries'
 import { COUNTRIES, EUROPE } from '../../src/jurisdiction/countries.ts'
+import { folder } from './setup.ts'
+
+// Uses `require` and own types, because the compiler also runs without these packages.
+const load = createRequire(join(folder, 'package.json'))
+const iso = load('i18n-iso-countries') as { getAlpha2Codes(): Readonly<Record<string, string>> }
+const { countries } = load('countries-list') as {
+  readonly countries: Readonly<Record<string, { readonly continent: string }>>
+}
 
 /** Places with a reserved code, which belong to SH. No state lists them as a country of a person. */
 const RESERVED = ['AC', 'TA']
