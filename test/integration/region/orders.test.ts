@@ -161,9 +161,9 @@ describe('a write whose answer is lost', () => {
     const others = stores.get('setup')!.in('europe')
     const revision = await others.put<Value>(id, { by: ['setup'] }, 0)
     // London makes the write and copies it to Frankfurt, and somebody builds on it. Then the connection is lost.
-    const call = async (...command: [string]): Promise<unknown> => {
-      const answer = await clients.london.call(...command)
-      if (!command.some((part) => part.toString().includes('"lost"'))) return answer
+    const call = async (...command: (string | number)[]): Promise<unknown> => {
+      const answer = await clients.london.call(...(command as [string]))
+      if (!command.some((part) => String(part).includes('"lost"'))) return answer
       await copier(0)(id)()
       const made = await others.get<Value>(id)
       await others.put<Value>(id, { by: [...(made?.value.by ?? []), 'later'] }, made?.revision ?? 0)
