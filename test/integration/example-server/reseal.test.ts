@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { signedFetch } from 'portcullis/client'
@@ -85,7 +86,12 @@ function signing(server: ExampleProcess, secret: string): (path: string, body: o
 }
 
 async function visitorAt(server: ExampleProcess, secret: string, page: string): Promise<Visitor> {
-  const answer = await signing(server, secret)('/auth/v2/connect', CONNECT)
+  let answer = await signing(server, secret)('/auth/v2/connect', CONNECT)
+  // The server answers so while Redis is slow, as on a busy machine, and asks to try again.
+  for (let tries = 0; answer.status === 503 && tries < 20; tries += 1) {
+    await sleep(500)
+    answer = await signing(server, secret)('/auth/v2/connect', CONNECT)
+  }
   expect(answer.status).toBe(200)
   const { gateway } = (await answer.json()) as { gateway: string }
   const visitor = new Visitor()
