@@ -23,7 +23,7 @@ import { redisNonces } from 'portcullis/redis'
 import { run } from '../../support/commands.ts'
 import { compiled } from '../../support/compiled.ts'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
-import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, sharedRedisUrl } from '../../support/redis.ts'
 
 /** Each wrong way to mount guards has a warning with a code. Correct ways have none. */
 
@@ -230,7 +230,7 @@ describe('the clock of Redis', () => {
           : target[name],
     })
     const now = (): number => Date.now() + ahead
-    const nonces = redisNonces(client, { prefix: freshPrefix(), now })
+    const nonces = redisNonces(client, { prefix: freshPrefix(), commandTimeout: PATIENT, now })
     for (const nonce of ['one', 'two', 'three'])
       expect(await nonces.claim(APP, nonce, now() + 60_000)).toBe(true)
     expect(codes()).toEqual(expected)

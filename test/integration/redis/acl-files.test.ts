@@ -10,7 +10,7 @@ import { redisFrames, redisNonces, redisPeople, redisPersonKeys, redisStore } fr
 import { createFieldVault, createVault, reseal } from 'portcullis/vault'
 import { repository } from '../../support/commands.ts'
 import { fieldEvent } from '../../unit/audit/events.ts'
-import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { PATIENT, type RedisServer, startRedis } from '../../support/redis.ts'
 
 const text = readFileSync(join(repository, 'examples', 'redis-acl', 'users.acl'), 'utf8')
 const page = readFileSync(join(repository, 'docs', 'redis.md'), 'utf8')
@@ -78,7 +78,12 @@ const WORK: Readonly<
       unknown: () => source.load('nobody'),
       origins: () => source.appsByOrigin('https://a.example'),
       feed: () => feedRuns(source),
-      claim: async () => redisNonces(client).claim('a', randomBytes(9).toString('hex'), Date.now() + 60_000),
+      claim: async () =>
+        redisNonces(client, { commandTimeout: PATIENT }).claim(
+          'a',
+          randomBytes(9).toString('hex'),
+          Date.now() + 60_000,
+        ),
       use: () => store.noteKeyUse('a', 'k', Date.now()),
       audit: async () => {
         await log.write([event('second')])

@@ -96,7 +96,8 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
       await eventually('it is cut off', () => source.status().feed === 'broken', patience)
       await eventually('it runs again', () => source.status().feed === 'whole', patience)
     },
-    claim: async () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
+    claim: async () =>
+      redisNonces(client, { prefix: own, commandTimeout: PATIENT }).claim('a', 'n', Date.now() + 1_000),
     use: () => store.noteKeyUse('a', 'k', Date.now()),
     ...(all
       ? {

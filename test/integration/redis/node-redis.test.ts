@@ -301,7 +301,7 @@ describe('node-redis under faults', () => {
       const leave = store.watch?.({ changed() {}, broken() {}, restored() {} })
       await eventually(() => String(errors.at(-1)).includes('NOPERM'))
       leave?.()
-      const nonces = redisNonces(fromNodeRedis(admin))
+      const nonces = redisNonces(fromNodeRedis(admin), { commandTimeout: PATIENT })
       await failsWith(nonces.claim('a', 'n', Date.now() + 1_000), 'NOPERM', errors)
       // The connection of the feed must authenticate itself.
       await admin.sendCommand(['CONFIG', 'SET', 'requirepass', 'another-secret'])

@@ -83,9 +83,14 @@ const valueOf = (person: string): string => `${person}@example.org`
 /** Reseals until everything is done, in the process that is killed repeatedly. */
 export async function resealAll({ url, prefix, keys }: RotationTask): Promise<void> {
   const redis = new Redis(url, { disconnectTimeout: 50 })
+  redis.on('error', () => undefined)
   try {
     const { both } = vaultsOf(keys)
     await reseal({ vault: both, holders: [fieldsOf(redis, prefix, both)] })
+  } catch (error) {
+    // Redis was killed. The next process continues.
+    if (!(error instanceof UnavailableError)) throw error
+    process.exitCode = 1
   } finally {
     redis.disconnect()
   }
