@@ -26,6 +26,7 @@ import type { Homes } from './homes.ts'
 import { regionsPage } from './pages/regions-page.ts'
 import { createPeople } from './people.ts'
 import { createRefusals } from './refusals.ts'
+import { onlyProxies } from './proxies.ts'
 import { httpsOnly, letFormsLeadBack, securityHeaders } from './security-headers.ts'
 import { indexVaultOf, vaultOf } from './secrets.ts'
 import { createSessions } from './sessions.ts'
@@ -35,7 +36,10 @@ import type { Ukey1 } from './ukey1.ts'
 import { lastRefusal } from './why.ts'
 
 export interface GatewayParts {
-  readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets' | 'metricsToken' | 'appFields'>
+  readonly settings: Pick<
+    Settings,
+    'production' | 'trustProxy' | 'onlyProxies' | 'secrets' | 'metricsToken' | 'appFields'
+  >
   /** The location of this instance. */
   readonly region: string
   readonly store: ManagedPolicyStore
@@ -126,6 +130,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.set('trust proxy', [...settings.trustProxy])
   app.set('query parser', 'simple')
   app.use(securityHeaders(() => Object.values(otherUrls())))
+  if (settings.onlyProxies) app.use(onlyProxies)
   if (settings.production) app.use(httpsOnly)
   app.use(createHealth({ metrics, readiness, homes: parts.homes, token: settings.metricsToken }))
   app.use(front(parts))

@@ -1,5 +1,6 @@
 import { DEMO_BROWSER_APP, DEMO_SERVER_APP, KEY_ID, SHOP, type DemoFacts } from './demo-apps.ts'
 import { nameOf } from './pages/home-page.ts'
+import { notesOfProxies } from './proxies.ts'
 import type { Settings } from './settings.ts'
 import type { Ukey1 } from './ukey1.ts'
 
@@ -90,6 +91,7 @@ export async function notesOf(
     settings.regions.length > 1
       ? 'London and Frankfurt serve European citizens, Dallas serves everyone else (set REGION to run only one of them)'
       : `this instance runs in ${region} (REGION), and serves ${region === 'dallas' ? 'citizens of countries outside Europe' : 'European citizens'}`,
+    ...notesOfProxies(settings),
     ...(settings.smtpUrl === undefined ? ['emails are printed here (set SMTP_URL to send them)'] : []),
     ...(settings.secretsAreTemporary
       ? ['SECRET_KEY is not set: this run uses a generated key, so no later run can read the stored data']

@@ -8,6 +8,7 @@ const PROBLEMS = {
   TOKEN_INVALID: { status: 401, title: 'The access token is invalid or has expired' },
   SCOPE_NOT_ALLOWED: { status: 403, title: 'The app may not ask for this' },
   HTTPS_REQUIRED: { status: 403, title: 'This service is available only over HTTPS' },
+  PROXY_REQUIRED: { status: 403, title: 'This service is available only through its proxy' },
   NOT_FOUND: { status: 404, title: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
   CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },

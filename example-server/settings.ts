@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DEFAULT_JURISDICTIONS } from 'portcullis'
+import { PRESET, subnetsOf } from './cloudflare.ts'
 import { FIELDS, type Field } from './people.ts'
 import { deriveSecrets, idOfKey, ROOT, type Secrets } from './secrets.ts'
 
@@ -25,6 +26,8 @@ export interface Settings {
   readonly ukey1Apps: readonly string[]
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
+  /** Whether other callers are refused. */
+  readonly onlyProxies: boolean
   readonly secrets: Secrets
   /** The bearer token for /metrics; `undefined` if /metrics is not available. */
   readonly metricsToken: string | undefined
@@ -115,10 +118,11 @@ const ENVIRONMENT = z.object({
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
     .refine(
-      (entries) => entries.every(isSubnet),
-      'addresses or subnets separated by commas, such as 10.0.0.0/8',
+      (entries) => entries.every((entry) => entry === PRESET || isSubnet(entry)),
+      'cloudflare, or addresses or subnets separated by commas, such as 10.0.0.0/8',
     )
     .default([]),
+  ONLY_PROXIES: z.enum(['true', 'false'], { error: 'true or false' }).optional(),
   UKEY1_LEGACY_APPS: z
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
@@ -204,6 +208,7 @@ const SHOWN: ReadonlySet<string> = new Set([
   'NODE_ENV',
   'MAIL_FROM',
   'TRUST_PROXY',
+  'ONLY_PROXIES',
   'UKEY1_LEGACY_APPS',
   'APP_FIELDS',
   'VAULT_KEYS_DESTROYED',
@@ -245,7 +250,9 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     production,
     ukey1Apps: result.data.UKEY1_LEGACY_APPS,
     appFields: result.data.APP_FIELDS,
-    trustProxy: result.data.TRUST_PROXY,
+    trustProxy: subnetsOf(result.data.TRUST_PROXY),
+    // Everybody can reach a server behind a public proxy, unless it refuses them.
+    onlyProxies: (result.data.ONLY_PROXIES ?? String(result.data.TRUST_PROXY.includes(PRESET))) === 'true',
     smtpUrl: result.data.SMTP_URL,
     mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
     secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32), {
@@ -334,7 +341,11 @@ function checkTogether({
   smtpUrl,
   redisUrl,
   appFields,
+  onlyProxies,
+  trustProxy,
 }: Settings): void {
+  if (onlyProxies && trustProxy.length === 0)
+    throw new SettingError('ONLY_PROXIES needs TRUST_PROXY, the proxies that may call this server')
   if (publicUrl !== undefined && !isSafeOrigin(publicUrl)) {
     throw new SettingError(
       `PUBLIC_URL must be an https origin or a loopback origin; it is ${JSON.stringify(publicUrl)}`,

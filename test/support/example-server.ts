@@ -79,6 +79,7 @@ export async function startExampleServer({
   storage = memoryStorage(),
   ukey1Apps = [],
   trustProxy = [],
+  onlyProxies = false,
   production = false,
   otherUrls = {},
   demoApps = [],
@@ -90,6 +91,7 @@ export async function startExampleServer({
   metricsToken?: string
   region?: string
   trustProxy?: readonly string[]
+  onlyProxies?: boolean
   production?: boolean
   otherUrls?: Readonly<Record<string, string>>
   demoApps?: readonly DemoApp[]
@@ -116,7 +118,7 @@ export async function startExampleServer({
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const app = await createExampleApp({
-    settings: { production, trustProxy, secrets, metricsToken, appFields },
+    settings: { production, trustProxy, onlyProxies, secrets, metricsToken, appFields },
     region,
     store,
     policies,
