@@ -72,6 +72,7 @@ describe('a spool', () => {
     expect(await spool.read(1, 1_000_000)).not.toEqual([])
     await spool.settle(3)
     expect([await sizes(), spool.bytes]).toEqual([[0], 0])
+    expect(spool.settle(3)).toBeUndefined()
     expect(await numbersIn(spool)).toEqual([])
     expect(spool.appendNow([frame(4)])).toBe(true)
     expect((await spool.read(4, 1_000_000)).map((found) => lastOf(found))).toEqual([4])
