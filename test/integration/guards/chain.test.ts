@@ -466,6 +466,26 @@ describe('the app id', () => {
   })
 })
 
+describe('a request that changes between two guards', () => {
+  it('is judged as handlers will see it', async () => {
+    const verify = async (method: string): Promise<number> => {
+      const change: express.RequestHandler = (req, _res, next) => {
+        req.method = method
+        next()
+      }
+      const policies = policiesOf()
+      const guards = [ipWhitelist({ policies }), change, serverOnly({ policies, nonces: memoryNonces() })]
+      const headers = { 'x-wanted': 'DELETE' }
+      return listening(
+        appOf(...guards, done),
+        async (origin) => (await send(`${origin}/`, { headers })).status,
+      )
+    }
+    expect(await verify('GET')).toBe(200)
+    expect(await verify('DELETE')).toBe(401)
+  })
+})
+
 describe('a request that changes while a chain waits', () => {
   it('is judged as handlers will see it', async () => {
     const verify = async (method: string): Promise<number> => {
