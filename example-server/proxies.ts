@@ -25,7 +25,7 @@ export function notesOfProxies(
   const notes: string[] = []
   if (isClosed)
     notes.push(
-      `only ${usesPreset ? 'Cloudflare' : 'the proxies in TRUST_PROXY'} can call this server: other callers get 403, except for ${[...HEALTH_PATHS].join(', ')}`,
+      `only the proxies in TRUST_PROXY can call this server: other callers get 403, except for ${[...HEALTH_PATHS].join(', ')}`,
     )
   else if (usesPreset)
     notes.push(

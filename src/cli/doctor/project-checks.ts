@@ -169,7 +169,7 @@ function judgeCheckpoints({ uses }: Project): Finding {
   const sealer = uses.get('createSealer')
   if (sealer !== undefined) return pass(`${sealer.file}:${sealer.line} publishes signed checkpoints`)
   return warn(
-    `${log.file}:${log.line} creates an audit log, and nothing publishes checkpoints of it: someone who controls Redis can cut it off or replace it unnoticed`,
+    `${log.file}:${log.line} creates an audit log, and nothing in the sources publishes checkpoints of it: without them, someone who controls Redis can cut it off or replace it unnoticed`,
     'run `createSealer()` here or in another process, and publish its checkpoints outside of Redis',
     'docs/audit.md',
   )

@@ -42,7 +42,7 @@ describe('TRUST_PROXY=cloudflare', () => {
     const settings = { trustProxy: CLOUDFLARE.ranges, onlyProxies: true }
     const day = Date.parse(CLOUDFLARE.asOf)
     expect(notesOfProxies(settings, day)).toEqual([
-      expect.stringContaining('only Cloudflare can call this server'),
+      expect.stringContaining('only the proxies in TRUST_PROXY can call this server'),
     ])
     expect(notesOfProxies({ ...settings, onlyProxies: false }, day)).toEqual([
       expect.stringContaining('can bypass Cloudflare'),
